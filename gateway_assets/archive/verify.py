@@ -1,0 +1,35 @@
+"""Whether a file still holds what the manifest says: its values, then its bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from gateway_assets.archive.facts import FactsTaker
+from gateway_assets.archive.manifest import ArchiveFile
+from gateway_assets.archive.parquet import read_batches
+from gateway_assets.errors import ArchiveDamaged
+from gateway_assets.table import Table
+
+
+def damage(file: ArchiveFile, table: Table, root: Path) -> str:
+    """What is wrong with an archived file; empty when nothing is."""
+    path = file.below(root)
+    taker = FactsTaker(table)
+    try:
+        for _ in taker.passing(read_batches(path, table)):
+            pass
+    except ArchiveDamaged as error:
+        return error.message
+    if taker.rows != file.rows:
+        return f"{path} holds {taker.rows} rows, the manifest says {file.rows}"
+    if taker.taken().content_hash != file.content_hash:
+        return f"{path} holds other values than were archived"
+    if file_sha256(path) != file.sha256:
+        return f"{path} holds the right values in other bytes than were written"
+    return ""
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,93 @@
+"""UnifiedQueryBridge: SQL over the declared tables, hot and cold as one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from gateway_assets.bridge.guard import check_statement, lock, locked_session, refusal
+from gateway_assets.bridge.tiers import Tiers, damaged, existing_paths, read_tiers
+from gateway_assets.errors import ArchiveDamaged
+from gateway_assets.hot.sql import Fragment, literal, sql
+from gateway_assets.hot.store import open_store
+from gateway_assets.settings import Settings
+from gateway_assets.table import Table
+from gateway_assets.tables import TABLES
+
+MOVED_TRIES = 3
+
+
+class UnifiedQueryBridge:
+    """Answers SQL over every declared table, whichever tier a row is in."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def sql(self, text: str, params: Sequence[Any] = ()) -> pa.Table:
+        """The answer of one SELECT as an Arrow table; times in UTC, parameters as ``?`` or ``$1``.
+
+        Raises QueryError for what is not a SELECT or cannot be answered, ArchiveDamaged when a
+        file that the answer needs is missing or broken.
+        """
+        check_statement(text)
+        for attempt in range(1, MOVED_TRIES + 1):
+            try:
+                return self._answer(text, params)
+            except ArchiveDamaged:
+                # A file may have been restored or replaced since its name was read.
+                if attempt == MOVED_TRIES:
+                    raise
+        raise AssertionError
+
+    def _answer(self, text: str, params: Sequence[Any]) -> pa.Table:
+        with open_store(self._settings.hot_database) as connection:
+            tiers = read_tiers(connection, tables_in(text))
+        with locked_session(self._settings) as session:
+            for tier in tiers:
+                self._show(session, tier)
+            lock(session, self._settings.archive)
+            try:
+                return session.sql(text, params=list(params) or None).to_arrow_table()
+            except duckdb.Error as error:
+                raise self._explained(error, tiers) from error
+
+    def _show(self, session: duckdb.DuckDBPyConnection, tiers: Tiers) -> None:
+        """Make a table's two tiers one view under its name."""
+        name = tiers.table.name
+        session.register(f"{name}_hot", tiers.hot)
+        paths = existing_paths(tiers, self._settings.archive)
+        cold = ""
+        if paths:
+            files = ", ".join(literal(path) for path in paths)
+            cold = f"UNION ALL BY NAME FROM read_parquet([{files}], hive_partitioning = false)"
+        session.execute(
+            sql(
+                "CREATE VIEW {view} AS FROM {hot} {cold}",
+                view=name,
+                hot=f"{name}_hot",
+                cold=Fragment(cold),
+            )
+        )
+
+    def _explained(self, error: duckdb.Error, tiers: Collection[Tiers]) -> Exception:
+        """An error of reading a file names the file; any other is the query's own."""
+        for tier in tiers:
+            for file in tier.cold:
+                if file.path in str(error):
+                    path = file.below(self._settings.archive)
+                    return damaged(tier.table, f"archive file {path} cannot be read")
+        return refusal(error)
+
+
+def tables_in(text: str) -> list[Table]:
+    """The declared tables whose names occur in a statement; no other exists for it.
+
+    A name in a comment or a constant makes a table be read in vain. A table that is meant but not
+    found would be unknown to the engine: an error, never an empty answer.
+    """
+    words = set(re.findall(r"\w+", text.lower()))
+    return [table for table in TABLES if table.name in words]

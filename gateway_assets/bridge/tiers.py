@@ -1,0 +1,72 @@
+"""The two tiers of tables at one moment: visible hot rows in Arrow, and the files that are live."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from gateway_assets.archive.manifest import ArchiveFile, live_files
+from gateway_assets.archive.parquet import arrow_batches, arrow_schema
+from gateway_assets.errors import ArchiveDamaged
+from gateway_assets.hot.sql import sql
+from gateway_assets.hot.store import reading
+from gateway_assets.hot.visible import visible
+from gateway_assets.table import Table
+
+BATCH_ROWS = 65_536
+
+
+class Tiers(NamedTuple):
+    """One table's rows, each in exactly one of the two."""
+
+    table: Table
+    hot: pa.Table
+    cold: list[ArchiveFile]
+
+
+def read_tiers(connection: sqlite3.Connection, tables: Iterable[Table]) -> list[Tiers]:
+    """The tiers of several tables, all as of the same moment."""
+    with reading(connection):
+        return [
+            Tiers(table, _visible_rows(connection, table), live_files(connection, table))
+            for table in tables
+        ]
+
+
+def existing_paths(tiers: Tiers, root: Path) -> list[str]:
+    """The paths of the cold files. Raises ArchiveDamaged for one that is missing or cut."""
+    paths = []
+    for file in tiers.cold:
+        path = file.below(root)
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:
+            raise damaged(tiers.table, f"archive file {path} is missing") from None
+        if size != file.size:
+            what = f"archive file {path} has {size} bytes instead of {file.size}"
+            raise damaged(tiers.table, what)
+        paths.append(str(path))
+    return paths
+
+
+def damaged(table: Table, what: str) -> ArchiveDamaged:
+    return ArchiveDamaged(
+        what,
+        hint=f"put it back from a backup, then check: gateway archive verify {table.name}",
+    )
+
+
+def _visible_rows(connection: sqlite3.Connection, table: Table) -> pa.Table:
+    query = sql(
+        "SELECT {columns} FROM {table} WHERE {visible}",
+        columns=[column.name for column in table.stored],
+        table=table.name,
+        visible=visible(connection, table),
+    )
+    schema = arrow_schema(table)
+    batches = arrow_batches(connection.execute(query), schema, BATCH_ROWS)
+    return pa.Table.from_batches(batches, schema)

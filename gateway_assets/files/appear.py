@@ -1,0 +1,93 @@
+"""The one place that makes a data file appear: whole, durable and never over another file.
+
+Order of steps after https://lwn.net/Articles/457667/: write beside the target, fsync the file,
+rename, fsync the directory. A crash leaves either nothing, a file with the suffix ``.partial``
+that no reader matches, or the whole file.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from gateway_assets.errors import LandingError
+
+PARTIAL = ".partial"
+
+
+def partial_path(target: Path) -> Path:
+    """Where a file is written before it appears: hidden, beside the target."""
+    return target.with_name(f".{target.name}{PARTIAL}")
+
+
+@contextmanager
+def appearing(target: Path) -> Iterator[BinaryIO]:
+    """Open a file that appears under ``target`` when the block ends without an error.
+
+    Raises FileExistsError when ``target`` exists, and LandingError with a hint when the
+    directory cannot be written or the disk is full.
+    """
+    partial = partial_path(target)
+    with explained(target):
+        make_directory(target.parent)
+        file = partial.open("wb")
+        try:
+            with file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            publish(partial, target)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+
+def publish(partial: Path, target: Path) -> None:
+    """Give a finished, synced file its final name and make the name durable."""
+    if target.exists():
+        raise FileExistsError(errno.EEXIST, "a file of this name exists already", str(target))
+    partial.rename(target)
+    sync_directory(target.parent)
+
+
+def make_directory(path: Path) -> None:
+    """Create a directory and its parents, each name made durable."""
+    if path.is_dir():
+        return
+    make_directory(path.parent)
+    path.mkdir(exist_ok=True)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+_HINTS = {
+    errno.ENOSPC: "the disk is full: free space, then run the same command again",
+    errno.EDQUOT: "the disk quota is used up: free space, then run the same command again",
+    errno.EACCES: "check the owner and mode of the data directory, or set GATEWAY_DATA_DIR",
+    errno.EPERM: "check the owner and mode of the data directory, or set GATEWAY_DATA_DIR",
+    errno.EROFS: "the file system is read-only: set GATEWAY_DATA_DIR to a writable place",
+    errno.ENOTDIR: "a file stands where a directory is needed: set GATEWAY_DATA_DIR",
+}
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals into errors that say what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _HINTS:
+            raise
+        what = f"cannot write {path}: {os.strerror(error.errno)}"
+        raise LandingError(what, hint=_HINTS[error.errno]) from error

@@ -1,0 +1,200 @@
+"""Landing files become rows: once and only once, whoever loads them and however often.
+
+A file is read and checked outside the transaction. Then, under the write lock, the ledger says
+whether its rows are in already; if not, rows, ledger row and dirty buckets commit together.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway_assets import clock
+from gateway_assets.errors import DamagedFile, StoreError
+from gateway_assets.files.landing import (
+    Landed,
+    LandingFile,
+    Row,
+    landing_files,
+    read_landing,
+    stem,
+)
+from gateway_assets.hot.dirty import mark
+from gateway_assets.hot.quarantine import quarantine
+from gateway_assets.hot.sql import Fragment, sql
+from gateway_assets.hot.store import writing
+from gateway_assets.progress import Progress, silent
+from gateway_assets.settings import Settings
+from gateway_assets.source import Source
+from gateway_assets.table import TIME, Table
+
+BATCH_ROWS = 20_000
+
+
+@dataclass(slots=True)
+class LoadResult:
+    """What one run of the loader did."""
+
+    table: str
+    files: int = 0
+    rows: int = 0
+    bytes: int = 0
+    incomplete: int = 0
+    already_loaded: int = 0
+    removed: int = 0
+    quarantined: list[str] = field(default_factory=list)
+    sums: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def load(
+    connection: sqlite3.Connection,
+    table: Table,
+    settings: Settings,
+    progress: Progress = silent,
+) -> LoadResult:
+    """Load every landing file of the table's source that the ledger does not know.
+
+    Damaged files go to quarantine and stop nothing else. Raises StoreError when the database
+    cannot be written; then nothing of the current batch is in, and running again resumes.
+    """
+    source = _source(table)
+    started = time.monotonic()
+    result = LoadResult(table.name, sums=dict.fromkeys(table.summed, 0))
+    waiting = pending(connection, source, settings.landing)
+    done = 0
+    for batch in _batches(waiting, source, settings, result):
+        with writing(connection):
+            outcomes = [(file, _insert(connection, table, file)) for file in batch]
+        for file, reason in outcomes:
+            _account(file.landed, reason, settings, result)
+        done += len(batch)
+        progress(done, len(waiting))
+    result.removed = _remove_loaded(connection, source, settings)
+    result.seconds = time.monotonic() - started
+    return result
+
+
+def pending(connection: sqlite3.Connection, source: Source, landing: Path) -> list[Path]:
+    """The landing files whose rows are not in the hot table yet."""
+    query = "SELECT 1 FROM loaded_files WHERE name = ?"
+    files = landing_files(landing, source)
+    return [path for path in files if not connection.execute(query, (stem(path),)).fetchone()]
+
+
+def _source(table: Table) -> Source:
+    if table.source is None:
+        raise StoreError(f"table {table.name} is not loaded from landing files")
+    return table.source
+
+
+def _batches(
+    waiting: Iterable[Path], source: Source, settings: Settings, result: LoadResult
+) -> Iterator[list[LandingFile]]:
+    batch: list[LandingFile] = []
+    for path in waiting:
+        try:
+            batch.append(read_landing(path, source))
+        except FileNotFoundError:
+            continue
+        except DamagedFile as damage:
+            _set_aside(path, damage.message, source.name, settings, result)
+        if sum(len(file.rows) for file in batch) >= BATCH_ROWS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _insert(connection: sqlite3.Connection, table: Table, file: LandingFile) -> str | None:
+    """Put one file in. None: it is in now. A text: why it is not ('' means it was before)."""
+    landed = file.landed
+    query = "SELECT crc32 FROM loaded_files WHERE name = ?"
+    known = connection.execute(query, (landed.name,)).fetchone()
+    if known:
+        same = known[0] == landed.crc32
+        return "" if same else f"another file of this name was loaded (CRC-32 {known[0]})"
+    first = _next_id(connection, table)
+    rows = ((number, *row) for number, row in enumerate(file.rows, start=first))
+    connection.executemany(insert_statement(table), rows)
+    connection.execute(
+        "INSERT INTO loaded_files VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            landed.name,
+            table.name,
+            landed.rows,
+            json.dumps(landed.sums),
+            landed.crc32,
+            landed.complete,
+            landed.size,
+            clock.now(),
+        ),
+    )
+    mark(connection, table, _ids_by_day(table, first, file.rows))
+    return None
+
+
+def insert_statement(table: Table) -> str:
+    """Inserts one row, its id first."""
+    marks = Fragment(", ".join("?" * len(table.stored)))
+    columns = [column.name for column in table.stored]
+    return sql(
+        "INSERT INTO {table} ({columns}) VALUES ({marks})",
+        table=table.name,
+        columns=columns,
+        marks=marks,
+    )
+
+
+def _next_id(connection: sqlite3.Connection, table: Table) -> int:
+    """One more than any id this table ever gave away, also to rows that have left it."""
+    query = "SELECT seq FROM sqlite_sequence WHERE name = ?"
+    row = connection.execute(query, (table.name,)).fetchone()
+    return (row[0] if row else 0) + 1
+
+
+def _ids_by_day(table: Table, first: int, rows: list[Row]) -> dict[int, tuple[int, int]]:
+    place = [column.name for column in table.columns].index(TIME)
+    ranges: dict[int, tuple[int, int]] = {}
+    for number, row in enumerate(rows, start=first):
+        day = clock.day_of(row[place])
+        ranges[day] = (ranges.get(day, (number,))[0], number)
+    return ranges
+
+
+def _account(landed: Landed, reason: str | None, settings: Settings, result: LoadResult) -> None:
+    if reason:
+        _set_aside(landed.path, reason, result.table, settings, result)
+    elif reason is not None:
+        result.already_loaded += 1
+    else:
+        result.files += 1
+        result.rows += landed.rows
+        result.bytes += landed.size
+        result.incomplete += not landed.complete
+        for name, value in landed.sums.items():
+            result.sums[name] += value
+
+
+def _set_aside(
+    path: Path, reason: str, source: str, settings: Settings, result: LoadResult
+) -> None:
+    moved = quarantine(path, settings.quarantine / source, reason)
+    if moved:
+        result.quarantined.append(f"{path.name}: {reason}")
+
+
+def _remove_loaded(connection: sqlite3.Connection, source: Source, settings: Settings) -> int:
+    """Remove landing files that the ledger has had for longer than ``landing_keep_hours``."""
+    before = clock.now() - int(settings.landing_keep_hours * 3600 * clock.SECOND)
+    query = "SELECT 1 FROM loaded_files WHERE name = ? AND loaded_at <= ?"
+    removed = 0
+    for path in landing_files(settings.landing, source):
+        if connection.execute(query, (stem(path), before)).fetchone():
+            path.unlink(missing_ok=True)
+            removed += 1
+    return removed

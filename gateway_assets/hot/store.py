@@ -1,0 +1,113 @@
+"""Opening the hot database, transactions, and SQLite's refusals as errors with a hint.
+
+Only the standard library's sqlite3 opens this file: a second SQLite library in the process would
+drop this one's locks (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gateway_assets.errors import Busy, StoreError
+from gateway_assets.files.appear import explained, make_directory
+from gateway_assets.hot.schema import create_all
+
+BUSY_SECONDS = 30.0
+SETTLE_TRIES = 5
+
+
+@contextmanager
+def open_store(path: Path) -> Iterator[sqlite3.Connection]:
+    """The hot database, created with all its tables when it is not there yet.
+
+    WAL, so that readers never wait; synchronous=FULL, so that what a commit published is on
+    disk before any other copy of it may go. Raises StoreError and Busy.
+    """
+    with explained(path):
+        make_directory(path.parent)
+    with translated(path):
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA foreign_keys=ON")
+            create_all(connection)
+            yield connection
+        finally:
+            connection.close()
+
+
+@contextmanager
+def writing(connection: sqlite3.Connection) -> Iterator[None]:
+    """One write transaction: the lock is taken at once, all of it commits or none."""
+    with _transaction(connection, "BEGIN IMMEDIATE"):
+        yield
+
+
+@contextmanager
+def reading(connection: sqlite3.Connection) -> Iterator[None]:
+    """One read transaction: every query inside sees the same state."""
+    with _transaction(connection, "BEGIN DEFERRED"):
+        yield
+
+
+def settle(connection: sqlite3.Connection, work: Callable[[], None]) -> None:
+    """Run work that reads much and then writes a little, in one transaction.
+
+    SQLite lets a read transaction write only if nobody has written since it began. So when the
+    first write of ``work`` succeeds, all it has read is still true, and the write lock is held
+    only from there on. When somebody wrote in between, ``work`` runs again, the last time under
+    the write lock from the start. ``work`` must do nothing lasting before its first write.
+    """
+    for _ in range(SETTLE_TRIES - 1):
+        try:
+            with reading(connection):
+                work()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+        else:
+            return
+    with writing(connection):
+        work()
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
+    connection.execute(begin)
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """SQLite's errors about the file itself, in words that say what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if primary in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            raise Busy(f"{path} is locked by another process", hint="try again") from error
+        hint = _HINTS.get(primary)
+        if hint is None:
+            raise
+        raise StoreError(f"{path}: {error}", hint=hint) from error
+
+
+_HINTS = {
+    sqlite3.SQLITE_FULL: "the disk is full: free space, then run the same command again",
+    sqlite3.SQLITE_READONLY: "check the owner and mode of the data directory",
+    sqlite3.SQLITE_PERM: "check the owner and mode of the data directory",
+    sqlite3.SQLITE_CANTOPEN: "check the owner and mode of the data directory",
+    sqlite3.SQLITE_IOERR: "check the disk (dmesg), then run the same command again",
+    sqlite3.SQLITE_NOTADB: "this is not a SQLite file: restore it from a backup, or move it away",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged: restore it from a backup",
+}

@@ -1,0 +1,7 @@
+"""Roll-ups: tables of mergeable states, built from the rows below, never from averages.
+
+Promise: every row is merged exactly once, also when it comes late, and merging takes time in
+proportion to the new rows only. Nothing is recomputed from rows that may have gone.
+
+``drain``  merges what the dirty buckets name, and clears them in the same transaction
+"""

@@ -1,0 +1,231 @@
+"""All settings: name, default, one sentence. Read from the environment, `.env`, `gateway.toml`.
+
+The environment wins over `.env`, which wins over `gateway.toml` (or the file that GATEWAY_CONFIG
+names). Nothing is read at import: a command calls ``load_settings()`` once and hands the object
+on. Every path derives from ``data_dir``.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from gateway_assets.errors import ConfigError
+
+PREFIX = "GATEWAY_"
+DOTENV = ".env"
+DEFAULT_CONFIG = "gateway.toml"
+
+
+def _also(name: str, *others: str) -> AliasChoices:
+    """The names a setting goes by when it has older ones beside GATEWAY_<NAME>."""
+    return AliasChoices(PREFIX + name.upper(), *others, name)
+
+
+Hours = Annotated[float, Field(ge=0, le=24 * 365)]
+Days = Annotated[int, Field(ge=0, le=36_500)]
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=DOTENV, extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    data_dir: Path = Field(
+        Path("data"), description="Everything this host's gateway keeps lives below this directory."
+    )
+    first_day: date = Field(
+        date(2024, 1, 1), description="First daily partition that Dagster shows."
+    )
+    hot_days: dict[str, Days] = Field(
+        default_factory=dict,
+        description="Days that stay hot, by table; what is not named keeps its declared number.",
+    )
+    landing_keep_hours: Hours = Field(
+        24, description="How long loaded landing files stay before they are removed."
+    )
+    archive_enabled: bool = Field(
+        True,
+        validation_alias=_also("archive_enabled", "AUTO_ARCHIVE_ENABLED"),
+        description="Whether anything is archived at all.",
+    )
+    archive_grace_hours: Hours = Field(
+        24, description="How long archived rows also stay, hidden, in the hot database."
+    )
+    archive_batch_size: int = Field(
+        10_000,
+        ge=100,
+        le=1_000_000,
+        validation_alias=_also("archive_batch_size", "ARCHIVE_BATCH_SIZE"),
+        description="Rows read and compared at a time while archiving; also the row group size.",
+    )
+    archive_cron: str = Field("30 3 * * *", description="When the archive runs (cron, UTC).")
+    rollup_cron: str = Field("*/15 * * * *", description="When roll-ups are brought up to date.")
+    load_every_seconds: int = Field(
+        60, ge=5, le=3600, description="How often Dagster looks for new landing files."
+    )
+    query_memory_limit: str = Field(
+        "1GB",
+        pattern=r"^\d+(\.\d+)?\s*[KMGT]i?B$",
+        validation_alias=_also("query_memory_limit", "DUCKDB_MEMORY_LIMIT"),
+        description="Memory a query may use, such as 512MB or 2GB.",
+    )
+    query_timeout_seconds: float = Field(
+        60, gt=0, le=86_400, description="After how long a query is stopped."
+    )
+    capture_backend: str = Field(
+        "auto",
+        pattern="^(auto|sockdiag|iftop)$",
+        description="How `gateway up` captures: auto, sockdiag or iftop.",
+    )
+    capture_interface: str = Field(
+        "", description="Interface that `gateway up` captures on (iftop only)."
+    )
+    capture_interval_seconds: int = Field(
+        30, ge=1, le=3600, description="Length of one row's interval when capturing."
+    )
+    dagster_host: str = Field("127.0.0.1", description="Address the Dagster UI listens on.")
+    dagster_port: int = Field(3000, ge=1, le=65_535, description="Port the Dagster UI listens on.")
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        return path.expanduser().absolute()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the library's signature
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        toml = TomlConfigSettingsSource(settings_cls, toml_file=config_file())
+        return init_settings, env_settings, dotenv_settings, toml
+
+    @property
+    def landing(self) -> Path:
+        return self.data_dir / "landing"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.data_dir / "quarantine"
+
+    @property
+    def hot_database(self) -> Path:
+        return self.data_dir / "hot.db"
+
+    @property
+    def archive(self) -> Path:
+        return self.data_dir / "archive" / "parquet"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.data_dir / "dagster"
+
+
+class Described(NamedTuple):
+    """One setting as ``gateway config`` shows it."""
+
+    name: str
+    value: Any
+    default: Any
+    origin: str
+    about: str
+
+
+def config_file() -> Path:
+    return Path(os.environ.get(PREFIX + "CONFIG", DEFAULT_CONFIG))
+
+
+def load_settings(**given: Any) -> Settings:
+    """Read all settings. Raises ConfigError naming setting, value, rule and origin."""
+    unknown = _toml_content().keys() - set(Settings.model_fields) - {"tables"}
+    if unknown:
+        known = ", ".join(sorted(Settings.model_fields))
+        raise ConfigError(
+            f"{config_file()}: there is no setting {min(unknown)!r}", hint=f"settings: {known}"
+        )
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_explained(error)), hint="see: gateway config") from None
+    except SettingsError as error:
+        raise ConfigError(f"{error}: it must be JSON", hint='such as {"ip_traffic": 3}') from None
+
+
+def described(settings: Settings) -> list[Described]:
+    """Every setting with value, default, origin and its sentence, in the declared order."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = field.get_default(call_default_factory=True, validated_data={})
+        origin = origin_of(name) or "default"
+        rows.append(
+            Described(name, getattr(settings, name), default, origin, field.description or "")
+        )
+    return rows
+
+
+def origin_of(name: str) -> str:
+    """Where a setting's value comes from: ``environment X``, ``.env X``, a file, or nothing."""
+    environment = EnvSettingsSource(Settings).env_vars
+    dotenv = DotEnvSettingsSource(Settings, env_file=DOTENV).env_vars
+    for spelling in _spellings(name, Settings.model_fields[name]):
+        if spelling.lower() in environment:
+            return f"environment {spelling}"
+        if spelling.lower() in dotenv:
+            return f"{DOTENV} {spelling}"
+    return str(config_file()) if name in _toml_content() else ""
+
+
+def _spellings(name: str, field: FieldInfo) -> list[str]:
+    if isinstance(field.validation_alias, AliasChoices):
+        return [str(choice) for choice in field.validation_alias.choices if choice != name]
+    return [PREFIX + name.upper()]
+
+
+def _explained(error: ValidationError) -> list[str]:
+    texts = []
+    for detail in error.errors():
+        name = _field_named(str(detail["loc"][0]))
+        origin = origin_of(name) or "argument"
+        given = repr(detail["input"])
+        inner = "".join(f".{part}" for part in detail["loc"][1:])
+        texts.append(f"setting {name}{inner} = {given} (from {origin}): {detail['msg']}")
+    return texts
+
+
+def _field_named(spelling: str) -> str:
+    for name, field in Settings.model_fields.items():
+        if spelling == name or spelling in _spellings(name, field):
+            return name
+    return spelling
+
+
+def _toml_content() -> Mapping[str, Any]:
+    path = config_file()
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(
+            f"{path} cannot be read: {error}", hint="mend or remove the file"
+        ) from None

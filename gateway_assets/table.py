@@ -1,0 +1,78 @@
+"""What a declared table is: its columns, how long it stays hot, and what it is rolled up from.
+
+Every own table has an ``id`` in front of its columns: given by SQLite, never used twice, kept in
+the archive. A row is known by it in every tier.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway_assets.model import Column, Kind
+from gateway_assets.source import Source
+
+ID = Column("id", Kind.INTEGER, "Number of the row, never used twice")
+TIME = "time"
+
+
+class Merge(StrEnum):
+    """How two states of a bucket become one. Each is associative and commutative."""
+
+    SUM = "sum"
+    COUNT = "count"
+    MIN = "min"
+    MAX = "max"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One aggregated column: the merge of ``of`` over the rows below."""
+
+    column: Column
+    merge: Merge
+    of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollup:
+    """A table of daily buckets, built from the rows of another table."""
+
+    below: str
+    by: tuple[str, ...]
+    states: tuple[State, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    name: str
+    columns: tuple[Column, ...]
+    hot_days: int
+    about: str
+    source: Source | None = None
+    rollup: Rollup | None = None
+
+    @property
+    def stored(self) -> tuple[Column, ...]:
+        """All columns as they are stored: the id, then the declared ones."""
+        return (ID, *self.columns)
+
+    @property
+    def summed(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns if column.summed)
+
+
+def from_source(source: Source, *, hot_days: int) -> Table:
+    """The hot table that a source's landing files are loaded into."""
+    return Table(source.name, source.columns, hot_days, source.about, source=source)
+
+
+def daily(
+    below: Table, *, by: tuple[str, ...], states: tuple[State, ...], hot_days: int, about: str
+) -> Table:
+    """A table of one row per UTC day and distinct ``by``; ``time`` is the start of the day."""
+    named = {column.name: column for column in below.columns}
+    bucket = Column(TIME, Kind.TIME, "Start of the UTC day")
+    columns = (bucket, *(named[key] for key in by), *(state.column for state in states))
+    rollup = Rollup(below.name, by, states)
+    return Table(f"{below.name}_daily", columns, hot_days, about, rollup=rollup)

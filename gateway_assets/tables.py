@@ -1,0 +1,58 @@
+"""Every table of this project, one declaration each; all stages are driven by this list."""
+
+from __future__ import annotations
+
+from gateway_assets.errors import ConfigError, UsageError
+from gateway_assets.model import Column, Kind
+from gateway_assets.settings import Settings
+from gateway_assets.sources import ip_traffic
+from gateway_assets.table import Merge, State, Table, daily, from_source
+
+IP_TRAFFIC = from_source(ip_traffic.SOURCE, hot_days=7)
+
+IP_TRAFFIC_DAILY = daily(
+    IP_TRAFFIC,
+    by=("host", "backend", "layer", "remote_ip", "process"),
+    states=(
+        State(
+            Column("tx_bytes", Kind.INTEGER, "Sent", "bytes", summed=True), Merge.SUM, "tx_bytes"
+        ),
+        State(
+            Column("rx_bytes", Kind.INTEGER, "Received", "bytes", summed=True),
+            Merge.SUM,
+            "rx_bytes",
+        ),
+        State(
+            Column("samples", Kind.INTEGER, "Rows merged into this one", summed=True), Merge.COUNT
+        ),
+        State(Column("first_seen", Kind.TIME, "Start of the first interval"), Merge.MIN, "time"),
+        State(Column("last_seen", Kind.TIME, "End of the last interval"), Merge.MAX, "end_time"),
+    ),
+    hot_days=400,
+    about="Bytes per UTC day, remote address and process.",
+)
+
+TABLES: tuple[Table, ...] = (IP_TRAFFIC, IP_TRAFFIC_DAILY)
+
+
+def table_named(name: str) -> Table:
+    """The declared table of that name. Raises UsageError listing those that exist."""
+    for table in TABLES:
+        if table.name == name:
+            return table
+    known = ", ".join(table.name for table in TABLES)
+    raise UsageError(f"there is no table {name!r}", hint=f"tables: {known}")
+
+
+def rollups_of(name: str) -> tuple[Table, ...]:
+    """The tables that are rolled up from this one."""
+    return tuple(table for table in TABLES if table.rollup and table.rollup.below == name)
+
+
+def hot_days(table: Table, settings: Settings) -> int:
+    """Days of this table that stay hot: the setting's number, else the declared one."""
+    unknown = settings.hot_days.keys() - {known.name for known in TABLES}
+    if unknown:
+        known = ", ".join(table.name for table in TABLES)
+        raise ConfigError(f"setting hot_days names {min(unknown)!r}", hint=f"tables: {known}")
+    return settings.hot_days.get(table.name, table.hot_days)
