@@ -8,8 +8,9 @@ and its bytes are in one verified place before they leave another.
 ``export``    a day becomes a verified file, published and hidden in one transaction
 ``prune``     hidden rows leave the hot table, in short paced steps
 ``restore``   a day comes back to the hot table
+``totals``    rows and sums over both tiers, against what was loaded
 ``verify``    whether a file still holds what was archived
 ``parquet``   rows as Parquet and back
-``facts``     counts, ranges, sums and the content hash of rows
+``facts``     taking the manifest's facts from rows: counts, ranges, sums, content hash
 ``engine``    the whole of it for one table or all, one archiver at a time
 """

@@ -23,7 +23,8 @@ import pyarrow as pa
 
 from gateway_assets import clock
 from gateway_assets.archive import manifest
-from gateway_assets.archive.facts import Facts, FactsTaker
+from gateway_assets.archive.facts import FactsTaker
+from gateway_assets.archive.manifest import Facts
 from gateway_assets.archive.parquet import (
     arrow_batches,
     arrow_schema,

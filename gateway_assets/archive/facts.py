@@ -1,50 +1,20 @@
-"""What the manifest keeps of a file's rows: counts, ranges, sums, and a hash of the content.
+"""Taking the manifest's facts from rows that pass by: counts, ranges, sums, a content hash.
 
-All of it is taken batch by batch from the rows themselves, so that source and file can be
-compared without holding either in memory.
+All of it is taken batch by batch, so that source and file can be compared without holding either
+in memory.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gateway_assets.archive.manifest import ColumnFacts, Facts
 from gateway_assets.table import Table
-
-HASH_ALGORITHM = "sha256-streams-1"
-
-
-@dataclass(slots=True)
-class ColumnFacts:
-    """One column of a file: smallest and largest value, number of NULLs, sum where it has one."""
-
-    min: Any = None
-    max: Any = None
-    nulls: int = 0
-    sum: int | None = None
-
-    def add(self, column: pa.Array) -> None:
-        low, high = (value.as_py() for value in pc.min_max(column).values())
-        if low is not None:
-            self.min = low if self.min is None else min(self.min, low)
-            self.max = high if self.max is None else max(self.max, high)
-        self.nulls += column.null_count
-        if self.sum is not None:
-            self.sum += sum(value for value in column.to_pylist() if value is not None)
-
-
-@dataclass(slots=True)
-class Facts:
-    """What is known of a sequence of rows."""
-
-    rows: int
-    columns: dict[str, ColumnFacts]
-    content_hash: str
 
 
 class FactsTaker:
@@ -61,12 +31,23 @@ class FactsTaker:
         for batch in batches:
             self.rows += batch.num_rows
             for facts, column in zip(self.columns.values(), _plain(batch), strict=True):
-                facts.add(column)
+                _add(facts, column)
             self._hash.update(batch)
             yield batch
 
     def taken(self) -> Facts:
         return Facts(self.rows, self.columns, self._hash.hexdigest())
+
+
+def _add(facts: ColumnFacts, column: pa.Array) -> None:
+    low, high = (value.as_py() for value in pc.min_max(column).values())
+    if low is not None:
+        facts.min = low if facts.min is None else min(facts.min, low)
+        facts.max = high if facts.max is None else max(facts.max, high)
+    facts.nulls += column.null_count
+    if facts.sum is not None:
+        # Python's integers do not overflow, Arrow's sum of int64 would.
+        facts.sum += sum(value for value in column.to_pylist() if value is not None)
 
 
 class ContentHash:

@@ -11,20 +11,41 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from gateway_assets import clock
-from gateway_assets.archive.facts import HASH_ALGORITHM, Facts
-from gateway_assets.archive.parquet import SCHEMA_VERSION
 from gateway_assets.table import Table
 
+HASH_ALGORITHM = "sha256-streams-1"
+SCHEMA_VERSION = 1
 _FIELDS = (
     "number, table_name, day, path, state, rows, size, first_id, last_id, first_time, last_time, "
     "columns, content_hash, sha256, published_at"
 )
+
+
+@dataclass(slots=True)
+class ColumnFacts:
+    """One column of a file: smallest and largest value, number of NULLs, sum where it has one.
+
+    Times are microseconds since the epoch.
+    """
+
+    min: Any = None
+    max: Any = None
+    nulls: int = 0
+    sum: int | None = None
+
+
+@dataclass(slots=True)
+class Facts:
+    """What the manifest keeps of the rows of a file."""
+
+    rows: int
+    columns: dict[str, ColumnFacts]
+    content_hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +73,15 @@ class ArchiveFile:
 
 
 def live_files(
-    connection: sqlite3.Connection, table: Table, days: Iterable[int] | None = None
+    connection: sqlite3.Connection, table: Table, day: int | None = None
 ) -> list[ArchiveFile]:
-    """The files that answer for rows of a table, by day and then in the order they came."""
+    """The files that answer for rows of a table, or of one of its days, in the order of days."""
     query = f"""
         SELECT {_FIELDS} FROM archive_files
-        WHERE table_name = ? AND state IN ('published', 'archived') ORDER BY day, number
+        WHERE table_name = ? AND state IN ('published', 'archived') AND (? IS NULL OR day = ?)
+        ORDER BY day, number
     """  # noqa: S608  a constant list of columns
-    files = [_file(row) for row in connection.execute(query, (table.name,))]
-    if days is None:
-        return files
-    wanted = set(days)
-    return [file for file in files if file.day in wanted]
+    return [_file(row) for row in connection.execute(query, (table.name, day, day))]
 
 
 def retired_files(connection: sqlite3.Connection) -> list[ArchiveFile]:

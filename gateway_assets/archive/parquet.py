@@ -18,7 +18,6 @@ from gateway_assets.errors import ArchiveDamaged
 from gateway_assets.model import Kind
 from gateway_assets.table import Table
 
-SCHEMA_VERSION = 1
 _ARROW = {
     Kind.TIME: pa.timestamp("us", "UTC"),
     Kind.INTEGER: pa.int64(),

@@ -31,7 +31,7 @@ def restore_day(
     The day is not archived again before ``hold_until`` (a moment; 0 holds nothing). Raises
     ArchiveDamaged when a file is not what the manifest says; the archive stays as it was.
     """
-    files = live_files(connection, table, [day])
+    files = live_files(connection, table, day)
     for file in files:
         found = damage(file, table, root)
         if found:

@@ -40,7 +40,7 @@ class LoadResult:
     """What one run of the loader did."""
 
     table: str
-    files: int = 0
+    files: list[str] = field(default_factory=list)
     rows: int = 0
     bytes: int = 0
     incomplete: int = 0
@@ -122,10 +122,11 @@ def _insert(connection: sqlite3.Connection, table: Table, file: LandingFile) -> 
     rows = ((number, *row) for number, row in enumerate(file.rows, start=first))
     connection.executemany(insert_statement(table), rows)
     connection.execute(
-        "INSERT INTO loaded_files VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO loaded_files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             landed.name,
             table.name,
+            first,
             landed.rows,
             json.dumps(landed.sums),
             landed.crc32,
@@ -172,7 +173,7 @@ def _account(landed: Landed, reason: str | None, settings: Settings, result: Loa
     elif reason is not None:
         result.already_loaded += 1
     else:
-        result.files += 1
+        result.files.append(landed.name)
         result.rows += landed.rows
         result.bytes += landed.size
         result.incomplete += not landed.complete

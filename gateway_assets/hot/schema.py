@@ -23,7 +23,8 @@ from gateway_assets.tables import TABLES
 _SYSTEM = """
 CREATE TABLE IF NOT EXISTS loaded_files (
     name TEXT PRIMARY KEY,
-    source TEXT NOT NULL,
+    table_name TEXT NOT NULL,
+    first_id INTEGER NOT NULL,
     rows INTEGER NOT NULL,
     sums TEXT NOT NULL,
     crc32 TEXT NOT NULL,

@@ -48,7 +48,7 @@ def drain(
     result = RollupResult(table.name)
     waiting = [day for day in waiting_days(connection, table) if days is None or day in days]
     for number, day in enumerate(waiting, start=1):
-        if live_files(connection, table, [day]):
+        if live_files(connection, table, day):
             UniversalArchiver(connection, settings).restore(table, day, hold_days=0)
             result.restored_days.append(clock.day_text(day))
         with writing(connection):

@@ -1,0 +1,88 @@
+"""Rows and sums of a table over both tiers, and whether they are what was put in.
+
+The cold side comes from the manifest, so a total costs one pass over the visible hot rows of the
+days it is asked for and no look at any Parquet file.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from gateway_assets import clock
+from gateway_assets.archive.manifest import live_files
+from gateway_assets.hot.sql import Fragment, quoted, sql
+from gateway_assets.hot.visible import visible
+from gateway_assets.table import Merge, Rollup, Table
+
+
+@dataclass(slots=True)
+class Totals:
+    """How many rows, and the sum of every summed column over them."""
+
+    rows: int = 0
+    sums: dict[str, int] = field(default_factory=dict)
+
+    def add(self, rows: int, sums: dict[str, int]) -> None:
+        self.rows += rows
+        for name, value in sums.items():
+            self.sums[name] = self.sums.get(name, 0) + value
+
+
+def stored(connection: sqlite3.Connection, table: Table, day: int | None = None) -> Totals:
+    """What a table answers for, in both tiers, for one day or for all. Call it in ``reading``."""
+    totals = Totals(sums=dict.fromkeys(table.summed, 0))
+    condition = visible(connection, table)
+    bounds = clock.day_range(day) if day is not None else (-(2**63), 2**63 - 1)
+    rows, *sums = connection.execute(_sum_statement(table, condition), bounds).fetchone()
+    totals.add(rows, dict(zip(table.summed, sums, strict=True)))
+    for file in live_files(connection, table, day):
+        totals.add(file.rows, {name: file.columns[name]["sum"] for name in table.summed})
+    return totals
+
+
+def loaded(connection: sqlite3.Connection, table: Table) -> Totals:
+    """What the ledger says was ever loaded into a table."""
+    totals = Totals(sums=dict.fromkeys(table.summed, 0))
+    query = "SELECT rows, sums FROM loaded_files WHERE table_name = ?"
+    for rows, sums in connection.execute(query, (table.name,)):
+        totals.add(rows, json.loads(sums))
+    return totals
+
+
+def expected_sums(rollup: Rollup, below: Totals) -> dict[str, int]:
+    """What the summed columns of a roll-up must add up to, given the rows below it."""
+    return {
+        state.column.name: below.rows if state.merge is Merge.COUNT else below.sums[state.of]
+        for state in rollup.states
+        if state.column.summed
+    }
+
+
+def files_that_differ(
+    connection: sqlite3.Connection, table: Table, names: Iterable[str]
+) -> list[str]:
+    """Of these loaded files, those whose rows in the hot table do not sum up to their footer."""
+    ledger = "SELECT first_id, rows, sums FROM loaded_files WHERE name = ?"
+    statement = _sum_statement(table, Fragment('"id" BETWEEN ? AND ?'))
+    differing = []
+    for name in names:
+        first, rows, sums = connection.execute(ledger, (name,)).fetchone()
+        everything = (-(2**63), 2**63 - 1)
+        found = connection.execute(statement, (*everything, first, first + rows - 1)).fetchone()
+        wanted = json.loads(sums)
+        if found != (rows, *(wanted[column] for column in table.summed)):
+            differing.append(name)
+    return differing
+
+
+def _sum_statement(table: Table, condition: Fragment) -> str:
+    sums = (f"COALESCE(sum({quoted(name)}), 0)" for name in table.summed)
+    return sql(
+        'SELECT {figures} FROM {table} WHERE "time" >= ? AND "time" < ? AND {condition}',
+        figures=Fragment(", ".join(["count(*)", *sums])),
+        table=table.name,
+        condition=condition,
+    )

@@ -1,0 +1,51 @@
+"""Whether every row that was ever loaded is answered exactly once, hot and cold together."""
+
+from __future__ import annotations
+
+from gateway_assets.archive.totals import Totals, loaded, stored
+from gateway_assets.bridge.bridge import UnifiedQueryBridge
+from gateway_assets.errors import Busy
+from gateway_assets.hot.sql import Fragment, quoted, sql
+from gateway_assets.hot.store import open_store, reading
+from gateway_assets.settings import Settings
+from gateway_assets.table import Table
+
+TRIES = 5
+
+
+def difference(table: Table, settings: Settings) -> str:
+    """How answer, store and ledger differ; empty when they agree. Raises Busy when the table
+    changes all the time, so that no two of them can be compared.
+    """
+    for _ in range(TRIES):
+        before = _known(table, settings)
+        answered = _answered(table, settings)
+        if before == _known(table, settings):
+            return _compared(table, *before, answered)
+    raise Busy(f"{table.name} changes all the time", hint="try again when less is being loaded")
+
+
+def _known(table: Table, settings: Settings) -> tuple[Totals, Totals]:
+    """What the ledger says was loaded, and what hot table and manifest say is stored."""
+    with open_store(settings.hot_database) as connection, reading(connection):
+        there = stored(connection, table)
+        return (loaded(connection, table) if table.source else there), there
+
+
+def _answered(table: Table, settings: Settings) -> Totals:
+    sums = (f"COALESCE(sum({quoted(name)}), 0)::BIGINT AS {quoted(name)}" for name in table.summed)
+    text = sql(
+        "SELECT {figures} FROM {table}",
+        figures=Fragment(", ".join(["count(*) AS rows", *sums])),
+        table=table.name,
+    )
+    (row,) = UnifiedQueryBridge(settings).sql(text).to_pylist()
+    return Totals(row.pop("rows"), row)
+
+
+def _compared(table: Table, put_in: Totals, there: Totals, answered: Totals) -> str:
+    if put_in != there:
+        return f"{table.name}: loaded {put_in}, stored {there}"
+    if there != answered:
+        return f"{table.name}: stored {there}, answered {answered}"
+    return ""

@@ -1,0 +1,15 @@
+"""The ``gateway`` command.
+
+``main``     the command, its settings and its errors
+``stages``   load, rollup: the stages by hand
+``archive``  archive plan, run, verify, restore
+``query``    one SELECT over both tiers
+``tables``   what stands where
+``config``   every setting with value, default and origin
+``dagster``  Dagster's own commands with this project's home and definitions
+``up``       capture, UI and daemon together in the foreground
+``tour``     the whole way once, from the wire to one answer
+``traffic``  the HTTP transfers over loopback that the tour makes
+``samples``  generated rows of past days, plainly marked as such
+``show``     tables, JSON, sizes and progress on a terminal
+"""

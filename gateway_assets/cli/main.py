@@ -1,0 +1,102 @@
+"""The ``gateway`` command: settings are read once, errors become one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway_assets import __version__
+from gateway_assets.errors import GatewayError
+from gateway_assets.settings import load_settings
+
+# name -> module and object; a module is imported when its command is used, so help stays quick
+_COMMANDS = {
+    "archive": "archive:archive",
+    "config": "config:config",
+    "dagster": "dagster:dagster",
+    "load": "stages:load",
+    "query": "query:query",
+    "rollup": "stages:rollup",
+    "tables": "tables:tables",
+    "tour": "tour:tour",
+    "up": "up:up",
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
+        return sorted(_COMMANDS)
+
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002  click's signature
+        cmd_name: str,
+    ) -> click.Command | None:
+        place = _COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        module, _, attribute = place.partition(":")
+        command = getattr(importlib.import_module(f"gateway_assets.cli.{module}"), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done, 1 unexpected, 2 usage, 3 setting, 4 capture, 5 landing file, "
+    "6 hot database, 7 archive, 8 query, 9 busy (try again).",
+)
+@click.version_option(__version__, prog_name="gateway")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Everything is kept below this directory; instead of GATEWAY_DATA_DIR.",
+)
+@click.pass_context
+def gateway(ctx: click.Context, data_dir: Path | None) -> None:
+    """One box's telemetry: collected, rolled up, tiered and queryable.
+
+    \b
+    Examples:
+      gateway tour                                    the whole way once, in a minute
+      gateway up                                      capture, Dagster UI and daemon
+      gateway tables                                  what stands where
+      gateway query "SELECT remote_ip, sum(tx_bytes) AS sent FROM ip_traffic
+                     GROUP BY ALL ORDER BY sent DESC LIMIT 10"
+    """
+    given: dict[str, Any] = {"data_dir": data_dir} if data_dir else {}
+    if data_dir:
+        # Child processes (Dagster's workers, the capture daemon) must see the same place.
+        os.environ["GATEWAY_DATA_DIR"] = str(data_dir)
+    ctx.obj = load_settings(**given)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        gateway.main(standalone_mode=False)
+    except GatewayError as error:
+        fail(error.message, error.hint, error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough; Python must not complain while it shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def fail(message: str, hint: str, code: int) -> None:
+    """One line of error, one of hint, on the error stream."""
+    click.echo(f"gateway: error: {message}", err=True)
+    if hint:
+        click.echo(f"  hint: {hint}", err=True)
+    sys.exit(code)

@@ -1,0 +1,74 @@
+"""``gateway load`` and ``gateway rollup``: the stages by hand; Dagster does the same on its own."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from gateway_assets.cli.show import as_json, bar, print_json, size
+from gateway_assets.hot.load import LoadResult
+from gateway_assets.hot.load import load as load_table
+from gateway_assets.hot.store import open_store, translated
+from gateway_assets.rollups.drain import drain
+from gateway_assets.settings import Settings
+from gateway_assets.tables import TABLES
+
+
+@click.command()
+@as_json
+@click.pass_obj
+def load(settings: Settings, as_json: bool) -> None:
+    """Load landing files into the hot tables, once each.
+
+    Safe to run again, at any time and beside other loaders. Damaged files go to quarantine.
+
+    \b
+    Examples:
+      gateway load
+      gateway load --json | jq .rows
+    """
+    path = settings.hot_database
+    with translated(path), open_store(path) as connection:
+        for table in TABLES:
+            if table.source:
+                with bar(f"load {table.name}") as progress:
+                    result = load_table(connection, table, settings, progress)
+                print_json(asdict(result)) if as_json else _print_load(result, settings)
+
+
+def _print_load(result: LoadResult, settings: Settings) -> None:
+    click.echo(
+        f"{result.table}: {len(result.files):,} files, {result.rows:,} rows, "
+        f"{size(result.bytes)} in {result.seconds:.2f} s"
+    )
+    for text in result.quarantined:
+        click.echo(f"  quarantined: {text}", err=True)
+    if result.quarantined:
+        click.echo(f"  see {settings.quarantine / result.table}", err=True)
+
+
+@click.command()
+@as_json
+@click.pass_obj
+def rollup(settings: Settings, as_json: bool) -> None:
+    """Bring roll-ups up to date with the rows that have been loaded.
+
+    \b
+    Examples:
+      gateway rollup
+      gateway rollup --json
+    """
+    path = settings.hot_database
+    with translated(path), open_store(path) as connection:
+        for table in TABLES:
+            if table.rollup:
+                with bar(f"roll up {table.name}") as progress:
+                    result = drain(connection, table, settings, progress=progress)
+                if as_json:
+                    print_json(asdict(result))
+                else:
+                    click.echo(
+                        f"{table.name}: {result.merged_rows:,} rows merged into "
+                        f"{len(result.days):,} days in {result.seconds:.2f} s"
+                    )

@@ -1,0 +1,12 @@
+"""Dagster's door to the stages: thin assets, one factory per stage, called once per table.
+
+``landing``     raw files waiting to be loaded, one asset per source
+``hot``         hot tables, one asset per source
+``rollups``     roll-ups, one asset per table, daily partitions
+``cold``        archives, one asset per table, daily partitions
+``answers``     what stands where, and whether every row answers once
+``automation``  the sensor on landing files, the schedules, the jobs behind them
+``describe``    how results become metadata that the UI shows and plots
+``build``       all of it as one Definitions
+``execute``     run a job in this process, kept in the instance's history
+"""

@@ -1,0 +1,151 @@
+"""What starts runs: a sensor on landing files and schedules for roll-ups and archives.
+
+All three look at what is there, not at what they did before: the ledger, the dirty buckets, the
+archive's plan. So nothing is skipped after a failed run and nothing is requested twice.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import dagster as dg
+
+from gateway_assets import clock
+from gateway_assets.archive.plan import Keep, look, plan, rules_for
+from gateway_assets.defs.answers import NAME as OVERVIEW
+from gateway_assets.defs.cold import archive_name
+from gateway_assets.defs.landing import raw_name
+from gateway_assets.hot.dirty import waiting_days
+from gateway_assets.hot.load import pending
+from gateway_assets.hot.store import open_store
+from gateway_assets.settings import Settings
+from gateway_assets.tables import TABLES
+
+LOAD, ROLLUP, ARCHIVE, ANSWER = "load", "rollup", "archive", "answer"
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+_IN_FLIGHT = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+SOURCES = tuple(table for table in TABLES if table.source)
+ROLLUPS = tuple(table for table in TABLES if table.rollup)
+
+
+def jobs() -> list[Any]:  # Dagster does not export the type
+    """One job a stage; a run of any of them is safe to repeat."""
+    loading = [
+        name for table in SOURCES if table.source for name in (raw_name(table.source), table.name)
+    ]
+    short = {"dagster/max_runtime": "900"}
+    return [
+        dg.define_asset_job(LOAD, loading, tags={**short, "gateway/retention": "short"}),
+        dg.define_asset_job(ROLLUP, [table.name for table in ROLLUPS], tags=short),
+        dg.define_asset_job(ARCHIVE, [archive_name(table) for table in TABLES]),
+        dg.define_asset_job(ANSWER, [OVERVIEW], tags=short),
+    ]
+
+
+def landing_sensor(settings: Settings) -> dg.SensorDefinition:
+    """Asks for one load run when files wait that the ledger does not know."""
+
+    @dg.sensor(
+        name="landing_files",
+        job_name=LOAD,
+        minimum_interval_seconds=settings.load_every_seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Loads whatever has landed, all of it in one run.",
+    )
+    def landed(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if _in_flight(context.instance, LOAD):
+            return dg.SkipReason("a load run is queued or running")
+        with open_store(settings.hot_database) as connection:
+            waiting = sum(
+                len(pending(connection, table.source, settings.landing))
+                for table in SOURCES
+                if table.source
+            )
+        if not waiting:
+            return dg.SkipReason("the ledger knows every landing file")
+        return dg.RunRequest(tags={"gateway/waiting_files": str(waiting)})
+
+    return landed
+
+
+def rollup_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """Brings dirty days up to date."""
+
+    @dg.schedule(
+        name="rollups",
+        job_name=ROLLUP,
+        cron_schedule=settings.rollup_cron,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Merges rows that the roll-ups have not seen.",
+    )
+    def due(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        if _in_flight(context.instance, ROLLUP):
+            yield dg.SkipReason("a roll-up run is queued or running")
+            return
+        with open_store(settings.hot_database) as connection:
+            dirty = {table.name: waiting_days(connection, table) for table in ROLLUPS}
+        yield from _requests(dirty, "every roll-up is up to date")
+
+    return due
+
+
+def archive_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """Archives what may leave, and prunes what has been archived long enough."""
+
+    @dg.schedule(
+        name="archives",
+        job_name=ARCHIVE,
+        cron_schedule=settings.archive_cron,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Moves closed days to Parquet, oldest first.",
+    )
+    def due(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        if _in_flight(context.instance, ARCHIVE):
+            yield dg.SkipReason("an archive run is queued or running")
+            return
+        with open_store(settings.hot_database) as connection:
+            plans = {
+                archive_name(table): plan(look(connection, table), rules_for(table, settings))
+                for table in TABLES
+            }
+        acting = {
+            name: sorted({step.day for step in steps if not isinstance(step, Keep)})
+            for name, steps in plans.items()
+        }
+        yield from _requests(acting, "every day is where it should be")
+
+    return due
+
+
+def _requests(days: dict[str, list[int]], nothing: str) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """One run per asset and unbroken range of days."""
+    if not any(days.values()):
+        yield dg.SkipReason(nothing)
+    for asset, wanted in days.items():
+        for first, last in ranges(wanted):
+            yield dg.RunRequest(
+                asset_selection=[dg.AssetKey(asset)],
+                tags={RANGE_START: clock.day_text(first), RANGE_END: clock.day_text(last)},
+            )
+
+
+def ranges(days: Iterable[int]) -> list[tuple[int, int]]:
+    """Sorted days as unbroken ranges, both ends included."""
+    found: list[tuple[int, int]] = []
+    for day in days:
+        if found and found[-1][1] == day - 1:
+            found[-1] = (found[-1][0], day)
+        else:
+            found.append((day, day))
+    return found
+
+
+def _in_flight(instance: dg.DagsterInstance, job: str) -> bool:
+    return bool(instance.get_runs(dg.RunsFilter(job_name=job, statuses=_IN_FLIGHT), limit=1))

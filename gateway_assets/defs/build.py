@@ -1,0 +1,41 @@
+"""All definitions, built from settings: the same function serves Dagster, commands and tests."""
+
+import dagster as dg
+
+from gateway_assets.defs.answers import overview_asset
+from gateway_assets.defs.automation import (
+    archive_schedule,
+    jobs,
+    landing_sensor,
+    rollup_schedule,
+)
+from gateway_assets.defs.cold import archive_asset
+from gateway_assets.defs.hot import hot_asset
+from gateway_assets.defs.landing import landing_asset
+from gateway_assets.defs.rollups import rollup_asset
+from gateway_assets.settings import Settings
+from gateway_assets.tables import TABLES
+
+
+def build_defs(settings: Settings) -> dg.Definitions:
+    """Every asset, check, job, sensor and schedule for one data directory."""
+    return dg.Definitions(
+        assets=[*_assets(settings), overview_asset(settings)],
+        jobs=jobs(),
+        sensors=[landing_sensor(settings)],
+        schedules=[rollup_schedule(settings), archive_schedule(settings)],
+        # A process per step costs seconds of start-up for steps that take milliseconds.
+        executor=dg.in_process_executor,
+    )
+
+
+def _assets(settings: Settings) -> list[dg.AssetsDefinition]:
+    assets = []
+    for table in TABLES:
+        if table.source:
+            assets.append(landing_asset(table.source, settings))
+            assets.append(hot_asset(table, table.source, settings))
+        if table.rollup:
+            assets.append(rollup_asset(table, table.rollup, settings))
+        assets.append(archive_asset(table, settings))
+    return assets

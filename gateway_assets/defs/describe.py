@@ -1,0 +1,61 @@
+"""How declarations and results become what Dagster's UI shows. Numbers become plots over time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from gateway_assets.model import Column
+from gateway_assets.settings import Settings
+from gateway_assets.table import Table
+
+OWNERS = ["team:gateway"]
+HOT_POOL = "hot_database"
+
+
+def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
+    """UTC days from the first day to today, today included."""
+    return dg.DailyPartitionsDefinition(
+        start_date=settings.first_day.isoformat(), timezone="UTC", end_offset=1
+    )
+
+
+def column_schema(columns: tuple[Column, ...]) -> dg.TableSchema:
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                column.name,
+                type=column.kind,
+                description=f"{column.about} [{column.unit}]" if column.unit else column.about,
+                constraints=dg.TableColumnConstraints(nullable=column.nullable),
+            )
+            for column in columns
+        ]
+    )
+
+
+def table_metadata(table: Table, place: Path) -> dict[str, Any]:
+    """What is known of a table before anything runs."""
+    return {
+        "dagster/column_schema": column_schema(table.stored),
+        "dagster/table_name": table.name,
+        "dagster/uri": str(place),
+    }
+
+
+def measured(result: Any) -> dict[str, Any]:
+    """A stage's result as metadata: numbers as they are, lists and mappings as JSON."""
+    assert is_dataclass(result) and not isinstance(result, type)
+    return {name: _shown(value) for name, value in asdict(result).items()}
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dg.MetadataValue.json(dict(value))
+    if isinstance(value, list):
+        return dg.MetadataValue.json(value[-100:])
+    return value

@@ -1,0 +1,74 @@
+"""Roll-ups: one partition a UTC day; materializing one merges the rows it has not seen."""
+
+import dagster as dg
+
+from gateway_assets import clock
+from gateway_assets.archive.totals import expected_sums, stored
+from gateway_assets.defs.describe import (
+    HOT_POOL,
+    OWNERS,
+    daily_partitions,
+    measured,
+    table_metadata,
+)
+from gateway_assets.hot.dirty import waiting_days
+from gateway_assets.hot.store import open_store, reading
+from gateway_assets.rollups.drain import drain
+from gateway_assets.settings import Settings
+from gateway_assets.table import Rollup, Table
+from gateway_assets.tables import table_named
+
+GROUP = "rollups"
+CHECK = "sums_equal_rows_below"
+
+
+def rollup_asset(table: Table, rollup: Rollup, settings: Settings) -> dg.AssetsDefinition:
+    """Brings the days of its partitions up to date."""
+
+    @dg.asset(
+        name=table.name,
+        deps=[rollup.below],
+        group_name=GROUP,
+        kinds={"sqlite"},
+        owners=OWNERS,
+        pool=HOT_POOL,
+        partitions_def=daily_partitions(settings),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        description=table.about,
+        metadata=table_metadata(table, settings.hot_database),
+        check_specs=[
+            dg.AssetCheckSpec(
+                CHECK,
+                asset=table.name,
+                blocking=True,
+                description="Every sum of the day equals the sum over the rows below it.",
+            )
+        ],
+    )
+    def rolled_up(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        days = [clock.parse_day(key) for key in context.partition_keys]
+        with open_store(settings.hot_database) as connection:
+            result = drain(connection, table, settings, days)
+            with reading(connection):
+                # A day that got more rows since is checked by the run that merges them.
+                settled = set(days) - set(waiting_days(connection, table))
+                totals = {day: stored(connection, table, day) for day in sorted(settled)}
+                below = table_named(rollup.below)
+                differing = [
+                    clock.day_text(day)
+                    for day, total in totals.items()
+                    if total.sums != expected_sums(rollup, stored(connection, below, day))
+                ]
+        return dg.MaterializeResult(
+            metadata={
+                **measured(result),
+                "dagster/partition_row_count": sum(total.rows for total in totals.values()),
+            },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name=CHECK, passed=not differing, metadata={"differing": differing}
+                )
+            ],
+        )
+
+    return rolled_up
