@@ -11,6 +11,7 @@ and its bytes are in one verified place before they leave another.
 ``totals``    rows and sums over both tiers, against what was loaded
 ``verify``    whether a file still holds what was archived
 ``parquet``   rows as Parquet and back
+``columns``   Python values as Arrow arrays and back, without pandas
 ``facts``     taking the manifest's facts from rows: counts, ranges, sums, content hash
 ``engine``    the whole of it for one table or all, one archiver at a time
 """

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gateway_assets.archive.columns import numbers, texts, validity
 from gateway_assets.archive.manifest import ColumnFacts, Facts
 from gateway_assets.table import Table
 
@@ -83,10 +84,6 @@ def _plain(batch: pa.RecordBatch) -> list[pa.Array]:
 
 
 def _pieces(column: pa.Array) -> tuple[Any, Any, Any]:
-    valid = column.is_valid().cast(pa.uint8()).to_numpy(zero_copy_only=False)
     if pa.types.is_string(column.type):
-        filled = column.fill_null("").cast(pa.binary())
-        lengths = pc.binary_length(filled).to_numpy(zero_copy_only=False).astype("<i4")
-        return valid, lengths, b"".join(filled.to_pylist())
-    kind = "<f8" if pa.types.is_floating(column.type) else "<i8"
-    return valid, b"", column.fill_null(0).to_numpy(zero_copy_only=False).astype(kind)
+        return validity(column), *texts(column)
+    return validity(column), b"", numbers(column)

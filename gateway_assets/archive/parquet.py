@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gateway_assets.archive.columns import arrow_array
 from gateway_assets.errors import ArchiveDamaged
 from gateway_assets.model import Kind
 from gateway_assets.table import Table
@@ -50,7 +51,9 @@ def arrow_batches(
 
 def record_batch(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
     columns = zip(*rows, strict=True)
-    arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
+    arrays = [
+        arrow_array(values, field.type) for values, field in zip(columns, schema, strict=True)
+    ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 

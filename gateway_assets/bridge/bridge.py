@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -19,6 +19,9 @@ from gateway_assets.table import Table
 from gateway_assets.tables import TABLES
 
 MOVED_TRIES = 3
+Relation = duckdb.DuckDBPyRelation
+Answer = TypeVar("Answer")
+Take = Callable[[Relation], Answer]
 
 
 class UnifiedQueryBridge:
@@ -33,17 +36,25 @@ class UnifiedQueryBridge:
         Raises QueryError for what is not a SELECT or cannot be answered, ArchiveDamaged when a
         file that the answer needs is missing or broken.
         """
+        return self._answer(text, params, lambda relation: relation.to_arrow_table())
+
+    def rows(self, text: str, params: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """The same as one dict a row, with Python's own types."""
+        return self._answer(text, params, _dicts)
+
+    def _answer(
+        self, text: str, params: Sequence[Any], take: Callable[[Relation], Answer]
+    ) -> Answer:
         check_statement(text)
-        for attempt in range(1, MOVED_TRIES + 1):
+        for _ in range(MOVED_TRIES - 1):
             try:
-                return self._answer(text, params)
+                return self._try(text, params, take)
             except ArchiveDamaged:
                 # A file may have been restored or replaced since its name was read.
-                if attempt == MOVED_TRIES:
-                    raise
-        raise AssertionError
+                continue
+        return self._try(text, params, take)
 
-    def _answer(self, text: str, params: Sequence[Any]) -> pa.Table:
+    def _try(self, text: str, params: Sequence[Any], take: Take[Answer]) -> Answer:
         with open_store(self._settings.hot_database) as connection:
             tiers = read_tiers(connection, tables_in(text))
         with locked_session(self._settings) as session:
@@ -51,7 +62,7 @@ class UnifiedQueryBridge:
                 self._show(session, tier)
             lock(session, self._settings.archive)
             try:
-                return session.sql(text, params=list(params) or None).to_arrow_table()
+                return take(session.sql(text, params=list(params) or None))
             except duckdb.Error as error:
                 raise self._explained(error, tiers) from error
 
@@ -81,6 +92,10 @@ class UnifiedQueryBridge:
                     path = file.below(self._settings.archive)
                     return damaged(tier.table, f"archive file {path} cannot be read")
         return refusal(error)
+
+
+def _dicts(relation: Relation) -> list[dict[str, Any]]:
+    return [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]
 
 
 def tables_in(text: str) -> list[Table]:

@@ -39,7 +39,7 @@ def _answered(table: Table, settings: Settings) -> Totals:
         figures=Fragment(", ".join(["count(*) AS rows", *sums])),
         table=table.name,
     )
-    (row,) = UnifiedQueryBridge(settings).sql(text).to_pylist()
+    (row,) = UnifiedQueryBridge(settings).rows(text)
     return Totals(row.pop("rows"), row)
 
 

@@ -9,12 +9,12 @@ it has. In a dump the state tells. A destroyed socket is always CLOSE; the evide
     any       any       any     FIN had arrived    any            received - 1
     any       any       1       any                any            received - 1   FIN, never read
     any       any       > 1     any                any            received   closed over unread data
-    any       any       0       no segment since   any            as many as then
+    any       any       0       1 less, no segment any            received - 1   only the FIN since
     any       any       0       half closed, held  TIME_WAIT      received - 1   read to its end
     any       any       0       any                FIN_WAIT2      received   FIN still to come
     any       any       0       any                TIME_WAIT      received   *
     any       any       0       any                other          received - 1 if our FIN was
-                                                                  acknowledged, else received (reset)
+                                                                  acknowledged, else received
 
 "What remains" is what the kernel answers for the same two ends once the socket is gone. ``*``: a
 connection that was closed by us first and by the other side before we could ask. The one case
@@ -48,19 +48,23 @@ def final_payload(gone: TcpSocket, earlier: TcpSocket | None, remains: Callable[
     """Payload received by a destroyed socket; ``remains`` is asked only when nothing else tells."""
     if gone.received == 0 or gone.data_segments == 0:
         return 0
-    if gone.unread:
-        return gone.received - (gone.unread == 1)
     if earlier and earlier.state in _FIN_ARRIVED:
         return gone.received - 1
-    if earlier and earlier.data_segments == gone.data_segments:
+    if gone.unread:
+        return gone.received - (gone.unread == 1)
+    if earlier and _only_a_fin_since(earlier, gone):
         return earlier.received
     return gone.received - _fin_was_read(gone, earlier, remains())
 
 
+def _only_a_fin_since(earlier: TcpSocket, gone: TcpSocket) -> bool:
+    same = earlier.data_segments == gone.data_segments
+    return same and earlier.received + 1 == gone.received
+
+
 def _fin_was_read(gone: TcpSocket, earlier: TcpSocket | None, left: int) -> bool:
     if left == TIME_WAIT:
-        held = earlier is not None and earlier.inode != 0
-        return held and earlier.state in (FIN_WAIT1, FIN_WAIT2)
+        return bool(earlier and earlier.inode and earlier.state in (FIN_WAIT1, FIN_WAIT2))
     if left == FIN_WAIT2:
         return False
     opened_by_us = left != LISTEN  # who opened has one more acknowledged: its SYN

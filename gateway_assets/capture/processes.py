@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -42,7 +43,7 @@ class Processes:
 
     def _scan(self, wanted: set[int]) -> Iterator[tuple[int, Owner]]:
         seen: set[int] = set()
-        for pid in sorted(int(name) for name in os.listdir(self._proc) if name.isdigit()):
+        for pid in sorted(int(name) for name in _names(self._proc) if name.isdigit()):
             held = [inode for inode in self._sockets(pid) if inode in wanted and inode not in seen]
             if held:
                 seen.update(held)
@@ -51,13 +52,9 @@ class Processes:
 
     def _sockets(self, pid: int) -> Iterator[int]:
         folder = f"{self._proc}/{pid}/fd"
-        try:
-            names = os.listdir(folder)
-        except OSError:
-            return
-        for name in names:
+        for name in _names(folder):
             try:
-                target = os.readlink(f"{folder}/{name}")
+                target = os.readlink(f"{folder}/{name}")  # noqa: PTH115 - the hot path
             except OSError:
                 continue
             if target.startswith("socket:["):
@@ -65,7 +62,14 @@ class Processes:
 
     def _name(self, pid: int) -> str | None:
         try:
-            with open(f"{self._proc}/{pid}/comm", "rb") as file:
-                return file.read().rstrip(b"\n").decode(errors="replace") or None
+            name = Path(f"{self._proc}/{pid}/comm").read_bytes().rstrip(b"\n")
         except OSError:
             return None
+        return name.decode(errors="replace") or None
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - names, not one object for each
+    except OSError:
+        return []

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import click
-import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
@@ -51,41 +51,47 @@ def query(settings: Settings, sql: str, form: str, output: Path | None) -> None:
     if form == "parquet" and output is None:
         raise UsageError("Parquet is not for a terminal", hint="name a file: -o rows.parquet")
     text = sys.stdin.read() if sql == "-" else sql
+    bridge = UnifiedQueryBridge(settings)
     with translated(settings.hot_database):
-        answer = UnifiedQueryBridge(settings).sql(text)
+        if output is None and form == "table":
+            rows = bridge.rows(text)
+            print_grid(rows)
+            click.echo(f"({len(rows):,} rows)", err=True)
+            return
+        encoded = _encoders[form](bridge, text)
     if output:
-        _write(answer, form, output)
+        _write(encoded, output)
     else:
-        _print(answer, form)
+        sys.stdout.buffer.write(encoded)
 
 
-def _print(answer: pa.Table, form: str) -> None:
-    if form == "table":
-        print_grid(answer.to_pylist())
-        click.echo(f"({answer.num_rows:,} rows)", err=True)
-    else:
-        _encode(answer, form, sys.stdout.buffer)
-
-
-def _write(answer: pa.Table, form: str, output: Path) -> None:
+def _write(encoded: bytes, output: Path) -> None:
     try:
         with appearing(output.absolute()) as file:
-            _encode(answer, "json" if form == "table" else form, file)
+            file.write(encoded)
     except FileExistsError:
         raise UsageError(f"{output} exists already", hint="name another file") from None
-    click.echo(f"{answer.num_rows:,} rows in {output}", err=True)
+    click.echo(f"{len(encoded):,} bytes in {output}", err=True)
 
 
-def _encode(answer: pa.Table, form: str, file: Any) -> None:
-    match form:
-        case "json":
-            rows = [_finite(row) for row in answer.to_pylist()]
-            text = json.dumps(rows, default=plain, ensure_ascii=False, allow_nan=False)
-            file.write(text.encode() + b"\n")
-        case "csv":
-            pa_csv.write_csv(answer, file)
-        case "parquet":
-            pq.write_table(answer, file, compression="zstd")
+def _json(bridge: UnifiedQueryBridge, text: str) -> bytes:
+    rows = [_finite(row) for row in bridge.rows(text)]
+    return json.dumps(rows, default=plain, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def _csv(bridge: UnifiedQueryBridge, text: str) -> bytes:
+    sink = BytesIO()
+    pa_csv.write_csv(bridge.sql(text), sink)
+    return sink.getvalue()
+
+
+def _parquet(bridge: UnifiedQueryBridge, text: str) -> bytes:
+    sink = BytesIO()
+    pq.write_table(bridge.sql(text), sink, compression="zstd")
+    return sink.getvalue()
+
+
+_encoders = {"table": _json, "json": _json, "csv": _csv, "parquet": _parquet}
 
 
 def _finite(row: dict[str, Any]) -> dict[str, Any]:

@@ -124,7 +124,7 @@ _BOTH_TIERS = """
 
 def _report(settings: Settings, captured: dict[str, Any], since: int) -> None:
     bridge = UnifiedQueryBridge(settings)
-    live = bridge.sql(_LIVE, [BACKEND, since]).to_pylist()
+    live = bridge.rows(_LIVE, [BACKEND, since])
     click.echo("")
     print_grid(live[:10], title=f"Live traffic of this host ({captured['backend']})")
     sent, received = (sum(row[name] for row in live) for name in ("sent_bytes", "received_bytes"))
@@ -136,7 +136,7 @@ def _report(settings: Settings, captured: dict[str, Any], since: int) -> None:
     if (sent, received) != (captured["tx_bytes"], captured["rx_bytes"]):
         raise GatewayError("the answer differs from the landing files", hint="this is a defect")
     click.echo("The two agree. Rows with backend = 'sample' are generated, all others are live.\n")
-    print_grid(bridge.sql(_BOTH_TIERS).to_pylist(), title="One query over both tiers")
+    print_grid(bridge.rows(_BOTH_TIERS), title="One query over both tiers")
     click.echo(f"  gateway query {' '.join(_BOTH_TIERS.split())!r}\n")
     with open_store(settings.hot_database) as connection:
         print_grid([_storage(row) for row in overview(connection)], title="What stands where")

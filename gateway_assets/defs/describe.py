@@ -29,7 +29,7 @@ def column_schema(columns: tuple[Column, ...]) -> dg.TableSchema:
         columns=[
             dg.TableColumn(
                 column.name,
-                type=column.kind,
+                type=column.kind.value,
                 description=f"{column.about} [{column.unit}]" if column.unit else column.about,
                 constraints=dg.TableColumnConstraints(nullable=column.nullable),
             )

@@ -10,6 +10,7 @@ from gateway_assets.defs.landing import raw_name
 from gateway_assets.hot.load import LoadResult, load
 from gateway_assets.hot.sql import sql
 from gateway_assets.hot.store import open_store, reading
+from gateway_assets.hot.visible import visible
 from gateway_assets.settings import Settings
 from gateway_assets.source import Source
 from gateway_assets.table import Table
@@ -44,7 +45,8 @@ def hot_asset(table: Table, source: Source, settings: Settings) -> dg.AssetsDefi
             result = load(connection, table, settings)
             with reading(connection):
                 differing = files_that_differ(connection, table, result.files)
-                count = sql("SELECT count(*) FROM {table}", table=table.name)
+                query = "SELECT count(*) FROM {table} WHERE {visible}"
+                count = sql(query, table=table.name, visible=visible(connection, table))
                 (rows,) = connection.execute(count).fetchone()
         return dg.MaterializeResult(
             metadata={"dagster/row_count": rows, **_figures(result)},

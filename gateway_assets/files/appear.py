@@ -58,6 +58,8 @@ def make_directory(path: Path) -> None:
     """Create a directory and its parents, each name made durable."""
     if path.is_dir():
         return
+    if path.exists():
+        raise NotADirectoryError(errno.ENOTDIR, "not a directory", str(path))
     make_directory(path.parent)
     path.mkdir(exist_ok=True)
     sync_directory(path.parent)

@@ -8,16 +8,24 @@ process. Not seen: UDP and QUIC, forwarded traffic, other network namespaces.
 
 from __future__ import annotations
 
-import errno
 import os
 import select
 import socket
 import time
 from collections.abc import Iterable
+from functools import partial
 
 from gateway_assets import clock
+from gateway_assets.capture.addresses import address_text
 from gateway_assets.capture.backend import Backend, Delta, Options
-from gateway_assets.capture.netlink import LISTEN, Link, TcpSocket, address
+from gateway_assets.capture.netlink import (
+    FIN_WAIT2,
+    LISTEN,
+    TIME_WAIT,
+    Connection,
+    Link,
+    TcpSocket,
+)
 from gateway_assets.capture.payload import final_payload, open_payload
 from gateway_assets.capture.processes import NOBODY, Owner, Processes
 from gateway_assets.errors import CaptureError, UsageError
@@ -30,7 +38,8 @@ Counted = tuple[TcpSocket, Owner, int, int]  # as last dumped, its owner, payloa
 
 
 class SockDiag:
-    name, layer, interface, live = "sockdiag", "tcp", None, True
+    name, layer, live = "sockdiag", "tcp", True
+    interface: str | None = None
 
     def __init__(self) -> None:
         self.identity = os.urandom(4).hex()
@@ -40,6 +49,9 @@ class SockDiag:
         self._processes = Processes()
         self._listeners: dict[int, Owner] = {}
         self._counted: dict[int, Counted] = {}
+        self._owed: dict[tuple[str, Owner], tuple[int, int]] = {}
+        self._lost_at_dump = 0
+        self._next = 0.0
         self._poll()  # after the link listens: from here on nothing can end unseen
         self._events()
         self._next = time.monotonic() + PAUSE
@@ -49,8 +61,8 @@ class SockDiag:
         select.select([self._link], [], [], wait)
         deltas = self._events()
         if timeout == 0 or time.monotonic() >= self._next:
-            deltas += self._poll()
             self._next = time.monotonic() + PAUSE
+            deltas += self._poll()
         return deltas
 
     def close(self) -> None:
@@ -62,6 +74,9 @@ class SockDiag:
         owner = self._processes.owner
         listening = [found for found in sockets if found.state == LISTEN]
         self._listeners = {at.connection.local_port: owner(at.inode) for at in listening}
+        if self._lost_at_dump != self.lost_events:
+            self._lost_at_dump = self.lost_events
+            self._forget_absent({found.cookie for found in sockets})
         moment = clock.now()
         return [
             self._delta(found, moment, open_payload(found))
@@ -70,35 +85,49 @@ class SockDiag:
         ]
 
     def _events(self) -> list[Delta]:
-        deltas: list[Delta] = []
         moment = clock.now()
-        while True:
-            try:
-                for gone in self._link.destroyed():
-                    deltas.append(self._last_delta(gone, moment))
-                return deltas
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:
-                    raise
-                self.lost_events += 1
-                self._forget_absent()
+        deltas = [self._last_delta(gone, moment) for gone in self._link.destroyed()]
+        if self._link.lost != self.lost_events:
+            self.lost_events = self._link.lost
+            self._next = 0.0  # a dump still tells what is open
+        return deltas
 
     def _last_delta(self, gone: TcpSocket, moment: int) -> Delta:
         earlier = self._counted.get(gone.cookie)
-        remains = lambda: self._link.state(gone.connection)  # noqa: E731
+        remains = partial(self._remains, gone.connection)
         payload = final_payload(gone, earlier[0] if earlier else None, remains)
         delta = self._delta(gone, moment, payload)
         del self._counted[gone.cookie]
         return delta
 
+    def _remains(self, ends: Connection) -> int:
+        """What is left of a connection; its listener may have gone, or its ends be in use again."""
+        left = self._link.state(ends)
+        if left not in (TIME_WAIT, FIN_WAIT2) and ends.local_port in self._listeners:
+            return LISTEN
+        return left
+
     def _delta(self, found: TcpSocket, moment: int, received: int) -> Delta:
         before = self._counted.get(found.cookie)
         owner, tx, rx = before[1:] if before else (NOBODY, 0, 0)
         owner = self._owner(found, owner)
-        sent, received = max(found.sent, tx), max(received, rx)
-        self._counted[found.cookie] = (found, owner, sent, received)
-        remote = address(found.connection.family, found.connection.remote)
-        return Delta(moment, remote, owner.process, owner.pid, sent - tx, received - rx)
+        self._counted[found.cookie] = (found, owner, found.sent, received)
+        remote = address_text(found.connection.family, found.connection.remote)
+        tx, rx = self._settled((remote, owner), found.sent - tx, received - rx)
+        return Delta(moment, remote, owner.process, owner.pid, tx, rx)
+
+    def _settled(self, key: tuple[str, Owner], tx: int, rx: int) -> tuple[int, int]:
+        """A delta is never negative; what was counted too high comes off the next ones.
+
+        The kernel reads a socket's state just before its counters, so a FIN that arrives in
+        between is a byte too many in that dump. A segment sent again is one too few in the next.
+        """
+        if rx < 0 or tx < 0 or key in self._owed:
+            owed_tx, owed_rx = self._owed.pop(key, (0, 0))
+            tx, rx = tx - owed_tx, rx - owed_rx
+            if tx < 0 or rx < 0:
+                self._owed[key] = (max(0, -tx), max(0, -rx))
+        return max(0, tx), max(0, rx)
 
     def _owner(self, found: TcpSocket, known: Owner) -> Owner:
         if known.pid is None:
@@ -106,3 +135,38 @@ class SockDiag:
         if known.pid is None:  # too short for a dump, or not accepted yet: who listens there
             known = self._listeners.get(found.connection.local_port, NOBODY)
         return known
+
+    def _forget_absent(self, present: set[int]) -> None:
+        """Bound what lost events leave behind.
+
+        An absent socket may still be held by its process, and its end still to come; so the
+        youngest are kept.
+        """
+        absent = [cookie for cookie in self._counted if cookie not in present]
+        for cookie in absent[:-_KEEP_ABSENT]:
+            del self._counted[cookie]
+
+
+def open_backend(options: Options) -> Backend:
+    if options.interface or options.local_net:
+        raise UsageError(
+            "the sockdiag backend sees connections, not interfaces",
+            hint="leave out --interface and --local-net, or use --backend iftop",
+        )
+    if options.file:
+        raise UsageError(
+            "the sockdiag backend reads no --file", hint="use --backend replay --file FILE"
+        )
+    release = os.uname().release
+    if tuple(int(part) for part in release.split(".")[:2]) < (4, 19):
+        raise CaptureError(
+            f"Linux {release} does not count bytes sent per socket",
+            hint="use Linux 4.19 or newer, or --backend iftop",
+        )
+    try:
+        return SockDiag()
+    except OSError as error:
+        raise CaptureError(
+            f"the kernel does not list its TCP sockets: {error.strerror}",
+            hint="load the module tcp_diag (modprobe tcp_diag), or use --backend iftop",
+        ) from error

@@ -1,0 +1,175 @@
+"""Every IP packet of one interface, as iftop counts them: whole packets, forwarded ones too.
+
+iftop prints what it counted when the next packet arrives. On a quiet interface the key ``u`` makes
+it print; pressed at the wrong moment it prints the block before once more, which is left out.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from gateway_assets import clock
+from gateway_assets.capture.addresses import parse_address
+from gateway_assets.capture.backend import Backend, Delta, Options
+from gateway_assets.capture.child import Child
+from gateway_assets.capture.iftop_text import Block, IftopText
+from gateway_assets.errors import CaptureError, UsageError
+
+_INTERFACES = Path("/sys/class/net")
+_STARTING = 5.0  # seconds until "Listening on"
+_QUIET = 2.5  # seconds without a block after which one is asked for
+_SLOT = 2  # seconds, whole ones of the clock, that iftop keeps a slot open
+_LAST = 1.7  # seconds the last slot may take to close when stopping
+
+_REASONS = (
+    ("No such device", "the interface does not exist", "ip -brief link lists the interfaces"),
+    ("not up", "the interface is down", "ip link set INTERFACE up"),
+    (
+        "permission to perform this capture",
+        "no permission to capture",
+        "run it as root or with CAP_NET_RAW, or use --backend sockdiag, which needs no privilege",
+    ),
+    ("can't parse filter expression", "the filter is wrong", "check --local-net"),
+    ("unknown option", "this iftop is too old", "install iftop 1.0pre4 or newer"),
+)
+
+
+class Iftop:
+    name, layer, live = "iftop", "ip", True
+
+    def __init__(self, interface: str, command: list[str]) -> None:
+        self.interface: str | None = interface
+        self.identity = os.urandom(4).hex()
+        self.parse_errors = self.lost_events = 0
+        self._text = IftopText()
+        self._block: Block | None = None
+        self._pressed = False
+        self._child = Child(command)
+        try:
+            self._wait_until_listening()
+        except BaseException:
+            self.close()
+            raise
+        self._seen = time.time()
+        self._packets = 2 * (_packets(interface),)
+
+    def read(self, timeout: float) -> Iterable[Delta]:
+        if timeout == 0:
+            return self._last()
+        if time.time() - self._seen > _QUIET and not self._pressed:
+            self._press()
+        return self._deltas(timeout)
+
+    def close(self) -> None:
+        self._child.close()
+
+    def _last(self) -> list[Delta]:
+        """What is in the open slot: it closes when its time is over, if that is soon enough.
+
+        The kernel hands packets to iftop up to a second late; so when any have passed since the
+        block before the last, some may not have been counted, and that is said.
+        """
+        deltas = self._deltas(0)
+        closes = int(self._seen) + _SLOT
+        if closes - time.time() <= _LAST:
+            deltas += self._forced(closes)
+        self.lost_events += self._packets[0] != _packets(self.interface)
+        return deltas
+
+    def _forced(self, closes: float) -> list[Delta]:
+        deltas: list[Delta] = []
+        before = self._seen
+        deadline = time.monotonic() + max(0.0, closes - time.time()) + 0.25
+        while self._seen == before and (left := deadline - time.monotonic()) > 0:
+            if time.time() >= closes and not self._pressed:
+                self._press()
+            deltas += self._deltas(min(left, 0.05))
+        return deltas
+
+    def _press(self) -> None:
+        self._pressed = True
+        self._child.press(b"u")
+
+    def _deltas(self, timeout: float) -> list[Delta]:
+        deltas: list[Delta] = []
+        for line in self._child.lines(timeout):
+            block = self._text.feed(line)
+            if block and not self._is_repeated(block):
+                moment = clock.now()
+                deltas += [Delta(moment, ip, None, None, tx, rx) for ip, tx, rx in block.pairs]
+        self.parse_errors = self._text.parse_errors
+        if self._child.ended and not deltas:
+            status, words = self._child.last_words()
+            raise _failure(f"iftop stopped with status {status}", words)
+        return deltas
+
+    def _is_repeated(self, block: Block) -> bool:
+        """Two slots cannot close within a second; two equal blocks in it are the same slot."""
+        now = time.time()
+        repeated = self._pressed and block == self._block and now - self._seen < 1
+        self._block, self._seen = block, now
+        self._pressed = False
+        self._packets = (self._packets[1], _packets(self.interface))
+        return repeated
+
+    def _wait_until_listening(self) -> None:
+        deadline = time.monotonic() + _STARTING
+        while time.monotonic() < deadline:
+            if any(line.startswith("Listening on") for line in self._child.lines(0.1)):
+                return
+            if self._child.ended:
+                status, words = self._child.last_words()
+                raise _failure(f"iftop cannot start (status {status})", words)
+        raise CaptureError("iftop does not begin to listen", hint="try: iftop -t -i INTERFACE")
+
+
+def _packets(interface: str | None) -> str:
+    """How many packets have passed an interface, in a text that changes with every one."""
+    folder = _INTERFACES / str(interface) / "statistics"
+    try:
+        return " ".join((folder / f"{way}_packets").read_text() for way in ("rx", "tx"))
+    except OSError:
+        return ""
+
+
+def _failure(what: str, words: str) -> CaptureError:
+    for sign, reason, hint in _REASONS:
+        if sign in words:
+            return CaptureError(f"{what}: {reason}", hint=hint)
+    lines = words.strip().splitlines()
+    return CaptureError(f"{what}: {lines[-1] if lines else 'it gave no reason'}")
+
+
+def _command(interface: str, local_net: str | None) -> list[str]:
+    path = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
+    program = shutil.which("iftop", path=path)
+    if not program:
+        raise CaptureError(
+            "iftop is not installed",
+            hint="apt install iftop, or use --backend sockdiag, which needs nothing",
+        )
+    command = [program, "-i", interface, "-t", "-n", "-N", "-B", "-L", "1000000", "-c", "/dev/null"]
+    if local_net:
+        net, _, bits = local_net.partition("/")
+        if not parse_address(net) or not bits.isdecimal():
+            raise UsageError(
+                f"--local-net {local_net!r} is not a network", hint="for example 192.0.2.0/24"
+            )
+        command += ["-G" if ":" in local_net else "-F", local_net]
+    return command
+
+
+def open_backend(options: Options) -> Backend:
+    if options.file:
+        raise UsageError("the iftop backend reads no --file", hint="use --backend replay")
+    names = sorted(path.name for path in _INTERFACES.iterdir())
+    known = f"interfaces here: {', '.join(names)}"
+    if not options.interface:
+        raise UsageError("the iftop backend needs an interface", hint=f"add -i NAME; {known}")
+    if options.interface not in names:
+        raise CaptureError(f"there is no interface {options.interface!r}", hint=known)
+    return Iftop(options.interface, _command(options.interface, options.local_net))

@@ -1,0 +1,94 @@
+"""A child process that shows its lines at once, and never outlives this process.
+
+Its standard output is a pseudo terminal, because on a pipe iftop holds 4096 bytes back; its
+standard input is a pipe that stays open, because at its end iftop spins.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import pty
+import select
+import signal
+import subprocess
+import tty
+from collections.abc import Sequence
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)  # before the fork: loading a library after it could deadlock
+_PATIENCE = 1.0
+
+
+class Child:
+    def __init__(self, command: Sequence[str]) -> None:
+        self._terminal, theirs = pty.openpty()
+        tty.setraw(theirs)
+        parent = os.getpid()
+
+        def die_with_parent() -> None:
+            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:
+                os._exit(1)
+
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=theirs,
+                stderr=subprocess.PIPE,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - this process has one thread
+            )
+        except BaseException:
+            os.close(self._terminal)
+            raise
+        finally:
+            os.close(theirs)
+        self._rest = b""
+        self.ended = False
+
+    def lines(self, timeout: float) -> list[str]:
+        """The lines that arrive within ``timeout`` seconds; sets ``ended`` when it has exited."""
+        pieces = [self._rest]
+        while not self.ended and select.select([self._terminal], [], [], timeout)[0]:
+            pieces.append(self._read())
+            timeout = 0
+        *whole, self._rest = b"".join(pieces).split(b"\n")
+        return [line.decode(errors="replace") for line in whole]
+
+    def _read(self) -> bytes:
+        try:
+            data = os.read(self._terminal, 1 << 16)
+        except OSError:  # EIO: the other side of the terminal has been closed
+            data = b""
+        self.ended = not data
+        return data
+
+    def press(self, key: bytes) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(key)
+            self._process.stdin.flush()
+
+    def last_words(self) -> tuple[int, str]:
+        """Exit status and standard error of a child that has ended; stops one that has not."""
+        self._stop()
+        assert self._process.stderr is not None
+        return self._process.returncode, self._process.stderr.read().decode(errors="replace")
+
+    def close(self) -> None:
+        self._stop()
+        os.close(self._terminal)
+        for pipe in (self._process.stdin, self._process.stderr):
+            if pipe:
+                pipe.close()
+
+    def _stop(self) -> None:
+        if self._process.poll() is None and not self.ended:
+            self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

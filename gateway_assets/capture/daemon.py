@@ -1,0 +1,154 @@
+"""The loop: read what was counted, add it up, land what is finished, stop when told to."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from gateway_assets import clock
+from gateway_assets.capture.backend import Backend, Exhausted
+from gateway_assets.capture.intervals import Interval, Intervals, Label
+from gateway_assets.capture.outbox import Outbox
+from gateway_assets.capture.say import say
+from gateway_assets.errors import LandingError
+from gateway_assets.files.landing import Origin, plain, salvage
+from gateway_assets.files.lock import exclusive
+from gateway_assets.sources.ip_traffic import SOURCE
+
+_ATTENTION = 0.5  # seconds after which a request to stop is noticed
+
+
+class Plan(NamedTuple):
+    root: Path  # of the landing files
+    host: str
+    interval: int  # microseconds
+    duration: float | None  # seconds; None: until told to stop
+
+
+class Stop:
+    """Asked for by a signal, looked at by the loop."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def request(self, *_: object) -> None:
+        self.requested = True
+
+
+class Summary(NamedTuple):
+    backend: str
+    layer: str
+    tx_bytes: int
+    rx_bytes: int
+    remotes: int
+    rows: int
+    files: int
+    already_landed: int
+    parse_errors: int
+    lost_events: int
+    complete: bool
+    seconds: float
+
+
+def instance_of(backend: Backend) -> str:
+    return f"{backend.name}.{backend.interface}" if backend.interface else backend.name
+
+
+def run(backend: Backend, plan: Plan, stop: Stop) -> Summary:
+    """Capture until the plan, the recording or ``stop`` ends it; everything counted has landed.
+
+    Raises Busy when this instance runs already, CaptureError when capturing fails (after landing
+    what was counted) and LandingError when rows could not be landed at all.
+    """
+    instance = instance_of(backend)
+    lock = plan.root / SOURCE.name / f".{plain(instance)}.lock"
+    with exclusive(lock, f"gateway-capture {instance}"):
+        origin = Origin(plan.host, instance, backend.identity)
+        for landed in salvage(plan.root, SOURCE, origin):
+            say(f"salvaged {landed.rows} rows of an interrupted run: {landed.path}")
+        return _Capture(backend, plan, Outbox(plan.root, origin)).run(stop)
+
+
+class _Capture:
+    def __init__(self, backend: Backend, plan: Plan, outbox: Outbox) -> None:
+        self._backend = backend
+        self._plan = plan
+        self._outbox = outbox
+        self._intervals = Intervals(plan.interval, clock.now() if backend.live else None)
+        self._started = time.monotonic()
+        self._latest = 0
+        self._lost_before = 0
+        self._broken = False
+
+    def run(self, stop: Stop) -> Summary:
+        try:
+            while not stop.requested and self._left() > 0:
+                self._step(min(self._left(), _ATTENTION))
+            self._step(0)
+        except Exhausted:
+            pass
+        except BaseException:
+            self._broken = True
+            self._finish()
+            raise
+        self._finish()
+        self._check_landed()
+        return self._summary()
+
+    def _left(self) -> float:
+        if self._plan.duration is None:
+            return _ATTENTION
+        return self._plan.duration - (time.monotonic() - self._started)
+
+    def _step(self, timeout: float) -> None:
+        deltas = list(self._backend.read(timeout))
+        self._intervals.add(deltas)
+        if deltas and not self._backend.live:
+            self._latest = max(self._latest, *(delta.time for delta in deltas))
+        now = clock.now() if self._backend.live else self._latest
+        self._post(self._intervals.finished(now))
+
+    def _finish(self) -> None:
+        self._post(self._intervals.rest(clock.now() if self._backend.live else None))
+        self._outbox.send()
+        self._outbox.give_up()
+
+    def _post(self, intervals: list[Interval]) -> None:
+        if not intervals:
+            return
+        label = Label(
+            self._plan.host, self._backend.name, self._backend.layer, self._backend.interface
+        )
+        complete = self._backend.lost_events == self._lost_before and not self._broken
+        self._lost_before = self._backend.lost_events
+        for interval in intervals:
+            self._outbox.put(interval, label, complete)
+        self._outbox.send()
+
+    def _check_landed(self) -> None:
+        outbox = self._outbox
+        if outbox.lost_rows:
+            hint = outbox.obstacle.hint if outbox.obstacle else "give the disk more room"
+            raise LandingError(
+                f"{outbox.lost_rows} rows ({outbox.lost_bytes} bytes of traffic) were counted "
+                "but could not be landed and are lost",
+                hint=hint,
+            )
+
+    def _summary(self) -> Summary:
+        backend, outbox = self._backend, self._outbox
+        return Summary(
+            backend=backend.name,
+            layer=backend.layer,
+            tx_bytes=outbox.tx_bytes,
+            rx_bytes=outbox.rx_bytes,
+            remotes=len(outbox.remotes),
+            rows=outbox.rows,
+            files=outbox.files,
+            already_landed=outbox.already_landed,
+            parse_errors=backend.parse_errors,
+            lost_events=backend.lost_events,
+            complete=outbox.complete and backend.lost_events == 0,
+            seconds=round(time.monotonic() - self._started, 3),
+        )

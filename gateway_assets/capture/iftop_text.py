@@ -1,0 +1,101 @@
+"""What iftop prints in text mode (``-t``), as blocks of bytes per pair of hosts.
+
+    # Host name (port/service if enabled)        last 2s   last 10s   last 40s cumulative
+    1 192.0.2.1                          =>     2.03KB     1.27KB     1.27KB     5.08KB
+      198.51.100.7                       <=       420B       263B       263B     1.03KB
+    ====================================================================================
+
+The first line of a pair is the near side and what it sent, the second the far side and what was
+received. Twice the "last 2s" column is exactly what was counted since the block before, to the
+three digits printed. Units are powers of 1024: ``B`` bytes (option -B), ``b`` bits (without).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from gateway_assets.capture.addresses import parse_host
+
+_VALUE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMG]?)([bB])")
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
+
+
+class Pair(NamedTuple):
+    remote: str
+    tx_bytes: int
+    rx_bytes: int
+
+
+class Block(NamedTuple):
+    pairs: tuple[Pair, ...]
+    cumulative: str  # of the interface, as printed
+
+
+def slot_bytes(rate: str) -> int | None:
+    """Bytes of a two-second slot from its "last 2s" rate; None when it is not a rate."""
+    match = _VALUE.fullmatch(rate)
+    if not match:
+        return None
+    number, unit, kind = match.groups()
+    total = 2 * float(number) * _UNITS[unit]
+    return int(total / (8 if kind == "b" else 1) + 0.5)
+
+
+class IftopText:
+    """Takes lines, gives blocks. Lines beginning with ``#`` are comments."""
+
+    def __init__(self) -> None:
+        self.parse_errors = 0
+        self._pairs: list[Pair] = []
+        self._sent: int | None = None
+        self._seen = False
+
+    def feed(self, line: str) -> Block | None:
+        """The block that this line ends, if it ends one."""
+        if line.startswith("#"):
+            return None
+        words = line.split()
+        if "=>" in words:
+            self._first(words)
+        elif "<=" in words:
+            self._second(words)
+        elif words[:2] == ["#", "Host"]:
+            return self._begin()
+        elif words[:1] == ["Cumulative"] and self._seen:
+            return self._end(" ".join(words[2:]))
+        return None
+
+    def end(self) -> Block | None:
+        """What a cut transcript holds of a block that never ended."""
+        return self._end("") if self._seen else None
+
+    def _begin(self) -> Block | None:
+        cut = self.end()
+        self._seen = True
+        return cut
+
+    def _first(self, words: list[str]) -> None:
+        self._drop_half()
+        self._sent = slot_bytes(words[3]) if len(words) == 7 and words[2] == "=>" else None
+        self.parse_errors += self._sent is None
+
+    def _second(self, words: list[str]) -> None:
+        sent, self._sent = self._sent, None
+        received = slot_bytes(words[2]) if len(words) == 6 and words[1] == "<=" else None
+        remote = parse_host(words[0])
+        if sent is not None and received is not None and remote:
+            self._pairs.append(Pair(remote, sent, received))
+        else:
+            self.parse_errors += sent is not None
+
+    def _drop_half(self) -> None:
+        self.parse_errors += self._sent is not None
+        self._sent = None
+
+    def _end(self, cumulative: str) -> Block:
+        self._drop_half()
+        block = Block(tuple(self._pairs), cumulative)
+        self._pairs = []
+        self._seen = False
+        return block

@@ -1,0 +1,225 @@
+"""Days go to Parquet and come back, and every row is answered once all the while."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from gateway_assets import clock
+from gateway_assets.archive import export
+from gateway_assets.archive.engine import UniversalArchiver
+from gateway_assets.archive.manifest import live_files
+from gateway_assets.archive.totals import stored
+from gateway_assets.bridge.reconcile import difference
+from gateway_assets.errors import ArchiveDamaged, Busy
+from gateway_assets.files.landing import Row
+from gateway_assets.files.lock import exclusive
+from gateway_assets.hot.load import load
+from gateway_assets.hot.store import open_store
+from gateway_assets.rollups.drain import drain
+from gateway_assets.settings import Settings, load_settings
+from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY
+from tests.traffic import TODAY, land_days, land_rows
+
+OLD = range(TODAY - 10, TODAY - 7)
+
+
+@pytest.fixture
+def archiver(store: sqlite3.Connection, settings: Settings) -> UniversalArchiver:
+    fill(store, settings)
+    return UniversalArchiver(store, settings)
+
+
+def fill(store: sqlite3.Connection, settings: Settings) -> None:
+    land_days(settings.landing, range(TODAY - 10, TODAY + 1))
+    load(store, IP_TRAFFIC, settings)
+    drain(store, IP_TRAFFIC_DAILY, settings)
+
+
+def hot_rows(store: sqlite3.Connection) -> list[Row]:
+    return store.execute("SELECT * FROM ip_traffic ORDER BY id").fetchall()
+
+
+def test_the_tree_is_hive_and_any_tool_reads_it(
+    archiver: UniversalArchiver, settings: Settings
+) -> None:
+    result = archiver.run(IP_TRAFFIC)
+    assert result.days == [clock.day_text(day) for day in OLD]
+    year, month, day = result.days[0].split("-")
+    (file,) = (settings.archive / f"ip_traffic/year={year}/month={month}/day={day}").iterdir()
+    column = pq.ParquetFile(file).metadata.row_group(0).column(0)
+    assert column.compression == "ZSTD"
+    tree = f"{settings.archive}/ip_traffic/*/*/*/*.parquet"
+    counted = duckdb.sql(
+        f"SELECT day, count(*) FROM read_parquet('{tree}') GROUP BY ALL ORDER BY 1"
+    )
+    assert [rows for _, rows in counted.fetchall()] == [120, 120, 120]
+
+
+def test_hot_copies_stay_hidden_for_the_grace_period_then_go(
+    archiver: UniversalArchiver, store: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = hot_rows(store)
+    assert archiver.run(IP_TRAFFIC).pruned_rows == 0
+    assert hot_rows(store) == before
+    assert not difference(IP_TRAFFIC, load_settings())
+    monkeypatch.setenv("GATEWAY_ARCHIVE_GRACE_HOURS", "0")
+    assert UniversalArchiver(store, load_settings()).run(IP_TRAFFIC).pruned_rows == 360
+    assert len(hot_rows(store)) == len(before) - 360
+    assert not difference(IP_TRAFFIC, load_settings())
+
+
+def test_running_again_changes_nothing(archiver: UniversalArchiver, settings: Settings) -> None:
+    archiver.run(IP_TRAFFIC)
+    files = sorted(settings.archive.rglob("*"))
+    again = archiver.run(IP_TRAFFIC)
+    assert (again.rows, again.files) == (0, [])
+    assert sorted(settings.archive.rglob("*")) == files
+
+
+@pytest.mark.parametrize("grace", ["0", "24"])
+def test_a_restored_day_is_as_it_was_and_stays(
+    store: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, grace: str
+) -> None:
+    monkeypatch.setenv("GATEWAY_ARCHIVE_GRACE_HOURS", grace)
+    settings = load_settings()
+    fill(store, settings)
+    archiver = UniversalArchiver(store, settings)
+    before = hot_rows(store)
+    archiver.run(IP_TRAFFIC)
+    land_rows(settings.landing, OLD[0], 100, 10)
+    load(store, IP_TRAFFIC, settings)
+    drain(store, IP_TRAFFIC_DAILY, settings)
+    archiver.run(IP_TRAFFIC)
+    assert len(live_files(store, IP_TRAFFIC, OLD[0])) == 2
+    assert archiver.restore(IP_TRAFFIC, OLD[0]) == 130
+    day = [row for row in hot_rows(store) if clock.day_of(row[1]) == OLD[0]]
+    assert day[:120] == [row for row in before if clock.day_of(row[1]) == OLD[0]]
+    assert not list(
+        (settings.archive / "ip_traffic").glob(f"*/*/day={clock.day_text(OLD[0])[8:]}/*")
+    )
+    assert "held until" in archiver.run(IP_TRAFFIC).kept[clock.day_text(OLD[0])]
+    assert not difference(IP_TRAFFIC, settings)
+
+
+def test_a_day_held_for_no_time_is_archived_again(archiver: UniversalArchiver) -> None:
+    archiver.run(IP_TRAFFIC)
+    archiver.restore(IP_TRAFFIC, OLD[1], hold_days=0)
+    assert archiver.run(IP_TRAFFIC).days == [clock.day_text(OLD[1])]
+
+
+def test_an_archived_row_cannot_be_changed_unnoticed(
+    archiver: UniversalArchiver, store: sqlite3.Connection
+) -> None:
+    archiver.run(IP_TRAFFIC)
+    with pytest.raises(sqlite3.IntegrityError, match="restore its day first"):
+        store.execute("UPDATE ip_traffic SET tx_bytes = 0 WHERE id = 1")
+    assert store.execute("UPDATE ip_traffic SET tx_bytes = 0 WHERE id = 1000").rowcount == 1
+
+
+def test_rows_that_change_while_they_are_archived_stay_hot(
+    archiver: UniversalArchiver, store: sqlite3.Connection, settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Another connection updates a row after each time the file is written."""
+    publish = export._publish
+
+    def change_first(*args: object) -> object:
+        with open_store(settings.hot_database) as other:
+            other.execute("UPDATE ip_traffic SET rx_bytes = rx_bytes + 1 WHERE id = 5")
+        return publish(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(export, "_publish", change_first)
+    result = archiver.run(IP_TRAFFIC, [OLD[0]])
+    assert "rows came while" in result.kept[clock.day_text(OLD[0])]
+    assert not list(settings.archive.rglob("*.parquet"))
+    monkeypatch.undo()
+    assert archiver.run(IP_TRAFFIC, [OLD[0]]).rows == 120
+    assert stored(store, IP_TRAFFIC, OLD[0]).sums["rx_bytes"] == sum(range(120)) + 3
+
+
+def test_writers_elsewhere_do_not_stop_the_archive(
+    archiver: UniversalArchiver, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody commits between comparison and publication, every time but the last."""
+    compare, writes = export._compare, iter(range(3))
+
+    def write_after(*args: object) -> None:
+        compare(*args)  # type: ignore[arg-type]
+        if next(writes, None) is not None:
+            with open_store(settings.hot_database) as other:
+                other.execute("INSERT INTO archive_holds VALUES ('other', abs(random()), 0)")
+
+    monkeypatch.setattr(export, "_compare", write_after)
+    assert archiver.run(IP_TRAFFIC, [OLD[0]]).rows == 120
+    assert next(writes, None) is None
+
+
+def damages(path: Path) -> Iterator[str]:
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    yield "cut"
+    path.write_bytes(whole[:200] + bytes([whole[200] ^ 1]) + whole[201:])
+    yield "one bit flipped"
+    path.unlink()
+    yield "missing"
+
+
+def test_damaged_files_are_found_named_and_never_restored(
+    archiver: UniversalArchiver, settings: Settings
+) -> None:
+    result = archiver.run(IP_TRAFFIC)
+    assert not any(damage for _, damage in archiver.verify(IP_TRAFFIC))
+    for kind in damages(settings.archive / result.files[0]):
+        found = [path for path, damage in archiver.verify(IP_TRAFFIC) if damage]
+        assert found == [result.files[0]], kind
+        with pytest.raises(ArchiveDamaged, match=Path(found[0]).name):
+            archiver.restore(IP_TRAFFIC, OLD[0])
+
+
+def test_pruning_needs_a_whole_file(
+    archiver: UniversalArchiver, store: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch,
+    settings: Settings,
+) -> None:  # fmt: skip
+    result = archiver.run(IP_TRAFFIC)
+    (settings.archive / result.files[0]).write_bytes(b"PAR1")
+    monkeypatch.setenv("GATEWAY_ARCHIVE_GRACE_HOURS", "0")
+    before = hot_rows(store)
+    with pytest.raises(ArchiveDamaged):
+        UniversalArchiver(store, load_settings()).run(IP_TRAFFIC, [OLD[0]])
+    assert hot_rows(store) == before
+
+
+def test_orphans_are_swept_and_never_answered(
+    archiver: UniversalArchiver, settings: Settings
+) -> None:
+    result = archiver.run(IP_TRAFFIC, [OLD[0]])
+    file = settings.archive / result.files[0]
+    (file.parent / "part-orphan.parquet").write_bytes(file.read_bytes())
+    (file.parent / ".part-half.parquet.partial").write_bytes(b"half")
+    assert not difference(IP_TRAFFIC, settings)
+    archiver.run(IP_TRAFFIC, [OLD[0]])
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_one_archiver_at_a_time(
+    archiver: UniversalArchiver, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway_assets.archive.engine.LOCK_WAIT_SECONDS", 0.1)
+    lock = settings.archive.parent / ".lock"
+    with exclusive(lock, "the archive"), pytest.raises(Busy, match="already running"):
+        archiver.run(IP_TRAFFIC)
+
+
+def test_days_not_rolled_up_stay(store: sqlite3.Connection, settings: Settings) -> None:
+    land_rows(settings.landing, OLD[0], 0, 10)
+    load(store, IP_TRAFFIC, settings)
+    archiver = UniversalArchiver(store, settings)
+    assert "gateway rollup" in archiver.run(IP_TRAFFIC).kept[clock.day_text(OLD[0])]
+    drain(store, IP_TRAFFIC_DAILY, settings)
+    assert archiver.run(IP_TRAFFIC).rows == 10

@@ -1,0 +1,116 @@
+"""iftop's text output, on literals and on transcripts of real runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway_assets.capture.iftop_text import Block, IftopText, Pair, slot_bytes
+
+CASES = sorted((Path(__file__).parents[1] / "cases" / "ip_traffic").iterdir())
+HEAD = "   # Host name (port/service if enabled)   last 2s   last 10s   last 40s cumulative"
+FIRST = "   1 192.0.2.1               =>     2.03KB     1.27KB     1.27KB     5.08KB"
+SECOND = "     198.51.100.7            <=       420B       263B       263B     1.03KB"
+LAST = "Cumulative (sent/received/total):     5.08KB     1.03KB     6.11KB"
+PAIR = Pair("198.51.100.7", 4157, 840)
+
+
+def read(lines: list[str]) -> tuple[list[Block], int]:
+    text = IftopText()
+    blocks = [block for block in map(text.feed, lines) if block]
+    cut = text.end()
+    return blocks + ([cut] if cut else []), text.parse_errors
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_transcript_holds_what_was_computed_from_it_by_hand(case: Path) -> None:
+    lines = (case / "input.txt").read_bytes().decode().split("\n")
+    blocks, errors = read(lines)
+    pairs = [pair for block in blocks for pair in block.pairs]
+    assert json.loads((case / "expected.json").read_text()) == {
+        "tx_bytes": sum(pair.tx_bytes for pair in pairs),
+        "rx_bytes": sum(pair.rx_bytes for pair in pairs),
+        "remotes": len({pair.remote for pair in pairs if pair.tx_bytes or pair.rx_bytes}),
+        "blocks": len(blocks),
+        "parse_errors": errors,
+    }
+
+
+@pytest.mark.parametrize(
+    ("rate", "size"),
+    [
+        ("0B", 0),
+        ("420B", 840),
+        ("0.98KB", 2007),
+        ("2.51KB", 5140),
+        ("489KB", 1_001_472),
+        ("47.7MB", 100_034_150),
+        ("1234GB", 2468 * 2**30),
+        ("8b", 2),
+        ("2b", 1),
+        ("4.00Kb", 1024),
+    ],
+)
+def test_bytes_of_a_slot(rate: str, size: int) -> None:
+    assert slot_bytes(rate) == size
+
+
+@pytest.mark.parametrize("rate", ["", "B", "12", "1.2.3KB", "-4B", "4 B", "4TB", "4kB", "٤B"])
+def test_what_is_no_rate(rate: str) -> None:
+    assert slot_bytes(rate) is None
+
+
+@given(st.integers(0, 1023 * 2**30))
+def test_three_digits_are_kept(rate: int) -> None:
+    text = iftop_prints(rate)
+    found = slot_bytes(text)
+    assert found is not None
+    assert abs(found - 2 * rate) <= 0.0052 * 2 * rate + 1
+
+
+def iftop_prints(rate: int) -> str:
+    """As in ui_common.c of iftop: base 1024, three digits, up from 1000."""
+    value, unit = float(rate), 0
+    while value >= 1000 and unit < 3:
+        value, unit = value / 1024, unit + 1
+    digits = 0 if unit == 0 or value >= 100 else 1 if value >= 10 else 2
+    return f"{value:.{digits}f}{['B', 'KB', 'MB', 'GB'][unit]}"
+
+
+@given(st.lists(st.text(max_size=80), max_size=20))
+def test_no_text_makes_it_fail(lines: list[str]) -> None:
+    read(lines)
+
+
+def test_a_block() -> None:
+    assert read([HEAD, FIRST, SECOND, LAST]) == ([Block((PAIR,), "5.08KB 1.03KB 6.11KB")], 0)
+    assert read([line + "\r" for line in (HEAD, FIRST, SECOND, LAST)])[0][0].pairs == (PAIR,)
+
+
+def test_ranks_may_have_any_width() -> None:
+    wide = FIRST.replace("   1 ", "10000 ")
+    assert read([HEAD, wide, SECOND, LAST])[0][0].pairs == (PAIR,)
+
+
+def test_half_a_pair_is_left_out_and_counted() -> None:
+    assert read([HEAD, FIRST, FIRST, SECOND, LAST]) == (
+        [Block((PAIR,), "5.08KB 1.03KB 6.11KB")],
+        1,
+    )
+    assert read([HEAD, FIRST]) == ([Block((), "")], 1)
+    assert read([HEAD, FIRST, SECOND, FIRST[:40]]) == ([Block((PAIR,), "")], 1)
+    assert read([HEAD, FIRST, SECOND[:40], LAST])[1] == 1
+
+
+def test_names_instead_of_addresses_are_counted_as_errors() -> None:
+    blocks, errors = read([HEAD, FIRST, SECOND.replace("198.51.100.7", "example.org "), LAST])
+    assert blocks[0].pairs == ()
+    assert errors == 1
+
+
+def test_comments_may_hold_arrows() -> None:
+    assert read(["# q => 1 <= 2", "Listening on lo"]) == ([], 0)

@@ -1,0 +1,171 @@
+"""Kill real work with SIGKILL at every kind of point, and look at what is left.
+
+``python -m tests.killing WORK FIRST STEP`` copies a prepared data directory and runs the work in
+a forked child that kills itself at its n-th call of a Python or C function, for n = FIRST,
+FIRST + STEP, … until the work ends by itself. After every kill, and after running the work again,
+the bridge must answer every row exactly once. Prints one JSON line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from gateway_assets.archive.engine import UniversalArchiver
+from gateway_assets.bridge.bridge import UnifiedQueryBridge
+from gateway_assets.bridge.reconcile import difference
+from gateway_assets.files.landing import Landed
+from gateway_assets.hot.load import load
+from gateway_assets.hot.store import open_store
+from gateway_assets.rollups.drain import drain
+from gateway_assets.settings import Settings, load_settings
+from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY
+from tests.traffic import TODAY, land_rows
+
+DAYS = range(TODAY - 3, TODAY)
+Work = Callable[[sqlite3.Connection, Settings], object]
+
+
+def _load(connection: sqlite3.Connection, settings: Settings) -> None:
+    load(connection, IP_TRAFFIC, settings)
+    drain(connection, IP_TRAFFIC_DAILY, settings)
+
+
+def _archive(connection: sqlite3.Connection, settings: Settings) -> None:
+    for table in (IP_TRAFFIC, IP_TRAFFIC_DAILY):
+        UniversalArchiver(connection, settings).run(table)
+
+
+def _restore(connection: sqlite3.Connection, settings: Settings) -> None:
+    UniversalArchiver(connection, settings).restore(IP_TRAFFIC, DAYS[0])
+
+
+def _late(connection: sqlite3.Connection, settings: Settings) -> None:
+    """Late rows for an archived day: loaded, rolled up, archived beside the first file."""
+    _load(connection, settings)
+    _archive(connection, settings)
+
+
+def _loaded(connection: sqlite3.Connection, settings: Settings) -> None:
+    _land(settings, 0)
+    _load(connection, settings)
+
+
+def _archived(connection: sqlite3.Connection, settings: Settings) -> None:
+    _loaded(connection, settings)
+    _archive(connection, settings)
+
+
+def _with_late_files(connection: sqlite3.Connection, settings: Settings) -> None:
+    _archived(connection, settings)
+    _land(settings, 100)
+
+
+def _nothing_loaded(connection: sqlite3.Connection, settings: Settings) -> None:
+    del connection
+    _land(settings, 0)
+
+
+# name -> what is prepared, what is killed, how many landing files there are
+WORKS: dict[str, tuple[Work, Work, int]] = {
+    "load": (_nothing_loaded, _load, 2),
+    "archive": (_loaded, _archive, 2),
+    "restore": (_archived, _restore, 2),
+    "late": (_with_late_files, _late, 4),
+}
+
+
+def _land(settings: Settings, sequence: int) -> list[Landed]:
+    return [land_rows(settings.landing, day, sequence + n, 25) for day in DAYS for n in range(2)]
+
+
+def _in_child(work: Work, settings: Settings, kill_at: int = 0) -> bool:
+    """Run work in a fork; whether it was killed."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            if kill_at:
+                _kill_at_call(kill_at)
+            with open_store(settings.hot_database) as connection:
+                work(connection, settings)
+            sys.setprofile(None)
+            status = 0
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        return True
+    if os.waitstatus_to_exitcode(status):
+        sys.exit(f"the work failed in child {child}")
+    return False
+
+
+def _kill_at_call(number: int) -> None:
+    calls = 0
+
+    def count(frame: FrameType, event: str, arg: Any) -> None:
+        nonlocal calls
+        if event in {"call", "c_call"}:
+            calls += 1
+            if calls == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.setprofile(count)
+
+
+def _check(settings: Settings, files: int | None) -> None:
+    """The bridge answers what the ledger has, once; at the end the ledger has everything."""
+    for table in (IP_TRAFFIC, IP_TRAFFIC_DAILY):
+        found = difference(table, settings)
+        if found:
+            sys.exit(found)
+    if files is None:
+        return
+    query = "SELECT sum(rows) FROM loaded_files"
+    samples = "SELECT sum(samples) AS n FROM ip_traffic_daily"
+    with open_store(settings.hot_database) as connection:
+        (rows,) = connection.execute(query).fetchone()
+    (rolled_up,) = UnifiedQueryBridge(settings).rows(samples)
+    if not rows == files * len(DAYS) * 25 == rolled_up["n"]:
+        sys.exit(f"{rows} rows loaded, {rolled_up['n']} rolled up")
+
+
+def _checked_in_child(settings: Settings, files: int | None) -> None:
+    """In a fork, so that this process never holds a SQLite file or a thread when it forks."""
+    _in_child(lambda connection, own: _check(own, files), settings)
+
+
+def main(name: str, first: int, step: int) -> None:
+    prepare, work, files = WORKS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        template = load_settings(data_dir=Path(folder) / "template")
+        _in_child(prepare, template)
+        kills = 0
+        at = first
+        while True:
+            trial = load_settings(data_dir=Path(folder) / f"trial{at}")
+            shutil.copytree(template.data_dir, trial.data_dir)
+            killed = _in_child(work, trial, at)
+            _checked_in_child(trial, None)
+            _in_child(work, trial)
+            _checked_in_child(trial, files)
+            shutil.rmtree(trial.data_dir)
+            if not killed:
+                break
+            kills += 1
+            at += step
+    print(json.dumps({"work": name, "kills": kills, "last_call": at}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

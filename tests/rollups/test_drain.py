@@ -1,0 +1,101 @@
+"""Roll-ups merge every row once: early, late, twice drained, before and after archiving."""
+
+from __future__ import annotations
+
+import sqlite3
+from random import Random
+
+import pytest
+
+from gateway_assets import clock
+from gateway_assets.archive.engine import UniversalArchiver
+from gateway_assets.archive.totals import expected_sums, stored
+from gateway_assets.files.landing import Stamp, land
+from gateway_assets.hot.load import load
+from gateway_assets.rollups.drain import drain
+from gateway_assets.settings import Settings, load_settings
+from gateway_assets.sources.ip_traffic import SOURCE
+from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY
+from tests.traffic import ORIGIN, TODAY, land_days, land_rows, row
+
+DAY = TODAY - 2
+
+
+def recomputed(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
+    return connection.execute(
+        """
+        SELECT time / 86400000000 * 86400000000, host, backend, layer, remote_ip, process,
+               sum(tx_bytes), sum(rx_bytes), count(*), min(time), max(end_time)
+        FROM ip_traffic GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 5, 6
+        """
+    ).fetchall()
+
+
+def rolled_up(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
+    names = ", ".join(column.name for column in IP_TRAFFIC_DAILY.columns)
+    query = f"SELECT {names} FROM ip_traffic_daily ORDER BY time, remote_ip, process"
+    return connection.execute(query).fetchall()
+
+
+def test_files_in_any_order_and_drains_between(
+    store: sqlite3.Connection, settings: Settings
+) -> None:
+    random = Random(7)
+    arrivals = [(day, n) for day in range(TODAY - 3, TODAY + 1) for n in range(6)]
+    random.shuffle(arrivals)
+    for day, number in arrivals:
+        land_rows(settings.landing, day, number, 50, sent=random.randrange(10**6))
+        if random.random() < 0.5:
+            load(store, IP_TRAFFIC, settings)
+        if random.random() < 0.5:
+            drain(store, IP_TRAFFIC_DAILY, settings)
+    load(store, IP_TRAFFIC, settings)
+    drain(store, IP_TRAFFIC_DAILY, settings)
+    assert rolled_up(store) == recomputed(store)
+
+
+def test_draining_twice_merges_once(store: sqlite3.Connection, settings: Settings) -> None:
+    land_days(settings.landing, range(DAY, TODAY))
+    load(store, IP_TRAFFIC, settings)
+    assert drain(store, IP_TRAFFIC_DAILY, settings).merged_rows == 240
+    assert drain(store, IP_TRAFFIC_DAILY, settings).merged_rows == 0
+    assert rolled_up(store) == recomputed(store)
+
+
+def test_only_the_days_asked_for(store: sqlite3.Connection, settings: Settings) -> None:
+    land_days(settings.landing, range(DAY, TODAY))
+    load(store, IP_TRAFFIC, settings)
+    assert drain(store, IP_TRAFFIC_DAILY, settings, [DAY]).days == [clock.day_text(DAY)]
+    assert drain(store, IP_TRAFFIC_DAILY, settings).days == [clock.day_text(DAY + 1)]
+
+
+def test_an_unknown_process_and_an_empty_name_stay_apart(
+    store: sqlite3.Connection, settings: Settings
+) -> None:
+    rows = [row(DAY, 0, process=process) for process in (None, "", None, "")]
+    land(settings.landing, SOURCE, Stamp(ORIGIN, DAY * clock.DAY, 0), rows)
+    load(store, IP_TRAFFIC, settings)
+    drain(store, IP_TRAFFIC_DAILY, settings)
+    query = "SELECT process, samples FROM ip_traffic_daily ORDER BY process"
+    assert store.execute(query).fetchall() == [(None, 2), ("", 2)]
+
+
+@pytest.mark.parametrize("grace", ["0", "24"])
+def test_late_rows_repair_a_day_whose_roll_up_is_archived(
+    monkeypatch: pytest.MonkeyPatch, store: sqlite3.Connection, grace: str
+) -> None:
+    monkeypatch.setenv("GATEWAY_HOT_DAYS", '{"ip_traffic": 0, "ip_traffic_daily": 0}')
+    monkeypatch.setenv("GATEWAY_ARCHIVE_GRACE_HOURS", grace)
+    settings = load_settings()
+    archiver = UniversalArchiver(store, settings)
+    for number in range(3):
+        land_rows(settings.landing, DAY, number, 30)
+        load(store, IP_TRAFFIC, settings)
+        result = drain(store, IP_TRAFFIC_DAILY, settings)
+        assert result.restored_days == ([clock.day_text(DAY)] if number else [])
+        archiver.run(IP_TRAFFIC)
+        archiver.run(IP_TRAFFIC_DAILY)
+        daily, raw = stored(store, IP_TRAFFIC_DAILY, DAY), stored(store, IP_TRAFFIC, DAY)
+        assert IP_TRAFFIC_DAILY.rollup
+        assert daily.sums == expected_sums(IP_TRAFFIC_DAILY.rollup, raw)
+        assert raw.rows == 30 * (number + 1)

@@ -1,0 +1,42 @@
+"""Landing files of made-up traffic, with totals that a test can know in advance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gateway_assets import clock
+from gateway_assets.files.landing import Landed, Origin, Row, Stamp, land
+from gateway_assets.sources.ip_traffic import SOURCE
+
+ORIGIN = Origin("box", "test", "0123456789abcdef")
+TODAY = clock.day_of(clock.now())
+STEP = 30 * clock.SECOND
+
+
+def row(day: int, number: int, *, sent: int = 1000, process: str | None = "nginx") -> Row:
+    """One valid row: the ``number``-th interval of a day."""
+    time = day * clock.DAY + number * STEP
+    pid = None if process is None else 42
+    remote = f"192.0.2.{number % 200}"
+    return (time, time + STEP, "box", "test", "ip", "eth0", remote, process, pid, sent, number)
+
+
+def land_rows(root: Path, day: int, sequence: int, count: int, *, sent: int = 1000) -> Landed:
+    """One landing file of ``count`` rows; every second one without a process."""
+    rows = [
+        row(
+            day,
+            (sequence * count + number) % 2880,
+            sent=sent,
+            process="nginx" if number % 2 else None,
+        )
+        for number in range(count)
+    ]
+    stamp = Stamp(ORIGIN, day * clock.DAY + sequence * STEP, sequence)
+    return land(root, SOURCE, stamp, rows)
+
+
+def land_days(root: Path, days: range, *, files: int = 3, rows: int = 40) -> None:
+    for day in days:
+        for sequence in range(files):
+            land_rows(root, day, sequence, rows)
