@@ -14,7 +14,7 @@ import pytest
 @pytest.mark.parametrize(
     ("work", "first", "step", "at_least"),
     [
-        ("load", 311, 997, 18),
+        ("load", 311, 797, 20),
         ("archive", 97, 1601, 20),
         ("restore", 53, 199, 20),
         ("late", 401, 3001, 20),

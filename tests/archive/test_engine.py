@@ -55,10 +55,8 @@ def test_the_tree_is_hive_and_any_tool_reads_it(
     column = pq.ParquetFile(file).metadata.row_group(0).column(0)
     assert column.compression == "ZSTD"
     tree = f"{settings.archive}/ip_traffic/*/*/*/*.parquet"
-    counted = duckdb.sql(
-        f"SELECT day, count(*) FROM read_parquet('{tree}') GROUP BY ALL ORDER BY 1"
-    )
-    assert [rows for _, rows in counted.fetchall()] == [120, 120, 120]
+    counted = f"SELECT day, count(*) FROM read_parquet('{tree}') GROUP BY ALL ORDER BY 1"
+    assert [rows for _, rows in duckdb.execute(counted).fetchall()] == [120, 120, 120]
 
 
 def test_hot_copies_stay_hidden_for_the_grace_period_then_go(

@@ -28,7 +28,8 @@ RULES = Rules(now=NOW, hot_days=7, grace=24 * 3600 * clock.SECOND, enabled=True)
 def published(day: int, at: int, state: str = "published") -> ArchiveFile:
     return ArchiveFile(
         number=1, table_name="t", day=day, path="p", state=state, rows=1, size=1, first_id=1,
-        last_id=1, first_time=0, last_time=0, columns={}, content_hash="", sha256="", published_at=at,
+        last_id=1, first_time=0, last_time=0, columns={}, content_hash="", sha256="",
+        published_at=at,
     )  # fmt: skip
 
 
