@@ -38,6 +38,7 @@ def _also(name: str, *others: str) -> AliasChoices:
     return AliasChoices(PREFIX + name.upper(), *others, name)
 
 
+_CRON = r"^\S+( \S+){4}$"
 Hours = Annotated[float, Field(ge=0, le=24 * 365)]
 Days = Annotated[int, Field(ge=0, le=36_500)]
 
@@ -75,8 +76,14 @@ class Settings(BaseSettings):
         validation_alias=_also("archive_batch_size", "ARCHIVE_BATCH_SIZE"),
         description="Rows read and compared at a time while archiving; also the row group size.",
     )
-    archive_cron: str = Field("30 3 * * *", description="When the archive runs (cron, UTC).")
-    rollup_cron: str = Field("*/15 * * * *", description="When roll-ups are brought up to date.")
+    archive_cron: str = Field(
+        "30 3 * * *", pattern=_CRON, description="When the archive runs (five cron fields, UTC)."
+    )
+    rollup_cron: str = Field(
+        "*/15 * * * *",
+        pattern=_CRON,
+        description="When roll-ups are brought up to date (five cron fields, UTC).",
+    )
     load_every_seconds: int = Field(
         60, ge=5, le=3600, description="How often Dagster looks for new landing files."
     )

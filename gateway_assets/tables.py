@@ -49,10 +49,14 @@ def rollups_of(name: str) -> tuple[Table, ...]:
     return tuple(table for table in TABLES if table.rollup and table.rollup.below == name)
 
 
-def hot_days(table: Table, settings: Settings) -> int:
-    """Days of this table that stay hot: the setting's number, else the declared one."""
+def check_settings(settings: Settings) -> None:
+    """Raise ConfigError when a setting names a table that does not exist."""
     unknown = settings.hot_days.keys() - {known.name for known in TABLES}
     if unknown:
         known = ", ".join(table.name for table in TABLES)
         raise ConfigError(f"setting hot_days names {min(unknown)!r}", hint=f"tables: {known}")
+
+
+def hot_days(table: Table, settings: Settings) -> int:
+    """Days of this table that stay hot: the setting's number, else the declared one."""
     return settings.hot_days.get(table.name, table.hot_days)

@@ -58,10 +58,10 @@ class UnifiedQueryBridge:
         with open_store(self._settings.hot_database) as connection:
             tiers = read_tiers(connection, tables_in(text))
         with locked_session(self._settings) as session:
-            for tier in tiers:
-                self._show(session, tier)
-            lock(session, self._settings.archive)
             try:
+                for tier in tiers:
+                    self._show(session, tier)
+                lock(session, self._settings.archive)
                 return take(session.sql(text, params=list(params) or None))
             except duckdb.Error as error:
                 raise self._explained(error, tiers) from error

@@ -17,7 +17,7 @@ from gateway_assets.capture.backend import Options
 from gateway_assets.capture.backends import BACKENDS, open_backend
 from gateway_assets.capture.daemon import Plan, Stop, Summary, run
 from gateway_assets.capture.say import say
-from gateway_assets.errors import GatewayError, LandingError, UsageError
+from gateway_assets.errors import GatewayError, UsageError
 from gateway_assets.files.appear import explained
 
 _EPILOG = """\
@@ -78,9 +78,6 @@ def _run(asked: argparse.Namespace) -> int:
         plan = Plan(root, asked.host, asked.interval * clock.SECOND, duration)
         with explained(root):
             summary = run(backend, plan, stop)
-    except FileExistsError as error:
-        what = f"{error.filename} is a file where a directory is needed"
-        raise LandingError(what, hint="set GATEWAY_DATA_DIR or --data-dir") from error
     finally:
         backend.close()
     sys.stdout.write(_as_json(summary) if asked.json else _as_text(summary))

@@ -13,6 +13,7 @@ import click
 from gateway_assets import __version__
 from gateway_assets.errors import GatewayError
 from gateway_assets.settings import load_settings
+from gateway_assets.tables import check_settings
 
 # name -> module and object; a module is imported when its command is used, so help stays quick
 _COMMANDS = {
@@ -75,6 +76,7 @@ def gateway(ctx: click.Context, data_dir: Path | None) -> None:
         # Child processes (Dagster's workers, the capture daemon) must see the same place.
         os.environ["GATEWAY_DATA_DIR"] = str(data_dir)
     ctx.obj = load_settings(**given)
+    check_settings(ctx.obj)
 
 
 def main() -> None:

@@ -14,11 +14,12 @@ from gateway_assets.defs.hot import hot_asset
 from gateway_assets.defs.landing import landing_asset
 from gateway_assets.defs.rollups import rollup_asset
 from gateway_assets.settings import Settings
-from gateway_assets.tables import TABLES
+from gateway_assets.tables import TABLES, check_settings
 
 
 def build_defs(settings: Settings) -> dg.Definitions:
     """Every asset, check, job, sensor and schedule for one data directory."""
+    check_settings(settings)
     return dg.Definitions(
         assets=[*_assets(settings), overview_asset(settings)],
         jobs=jobs(),

@@ -13,7 +13,6 @@ from gateway_assets.defs.describe import (
 )
 from gateway_assets.hot.dirty import waiting_days
 from gateway_assets.hot.store import open_store, reading
-from gateway_assets.rollups.drain import drain
 from gateway_assets.settings import Settings
 from gateway_assets.table import Rollup, Table
 from gateway_assets.tables import table_named
@@ -46,6 +45,8 @@ def rollup_asset(table: Table, rollup: Rollup, settings: Settings) -> dg.AssetsD
         ],
     )
     def rolled_up(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        from gateway_assets.rollups.drain import drain
+
         days = [clock.parse_day(key) for key in context.partition_keys]
         with open_store(settings.hot_database) as connection:
             result = drain(connection, table, settings, days)

@@ -79,6 +79,7 @@ _HINTS = {
     errno.EACCES: "check the owner and mode of the data directory, or set GATEWAY_DATA_DIR",
     errno.EPERM: "check the owner and mode of the data directory, or set GATEWAY_DATA_DIR",
     errno.EROFS: "the file system is read-only: set GATEWAY_DATA_DIR to a writable place",
+    errno.ENOENT: "this place cannot be created: set GATEWAY_DATA_DIR to one that can",
     errno.ENOTDIR: "a file stands where a directory is needed: set GATEWAY_DATA_DIR",
 }
 

@@ -33,8 +33,9 @@ def exclusive(path: Path, purpose: str, wait: float = 0.0) -> Iterator[None]:
                     hint="wait until it has finished, or stop it, then try again",
                 )
             time.sleep(0.05)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        with explained(path):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield
     finally:
         os.close(descriptor)

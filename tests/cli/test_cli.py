@@ -1,0 +1,221 @@
+"""The command line: what scripts get, and one line with a hint for whatever is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow.parquet as pq
+import pytest
+
+from gateway_assets import clock
+from gateway_assets.cli.main import main
+from gateway_assets.settings import Settings
+from tests.traffic import TODAY, land_days, land_rows
+
+OLD = clock.day_text(TODAY - 9)
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+class Gateway:
+    """Runs the command in this process, as the console script does."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+
+    def __call__(self, *arguments: str) -> Done:
+        self._monkeypatch.setattr(sys, "argv", ["gateway", *arguments])
+        code = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        return Done(code, *self._capsys.readouterr())
+
+
+@pytest.fixture
+def gateway(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Gateway:
+    return Gateway(monkeypatch, capsys)
+
+
+@pytest.fixture
+def filled(gateway: Gateway, settings: Settings) -> Gateway:
+    land_days(settings.landing, range(TODAY - 9, TODAY + 1))
+    for command in (["load"], ["rollup"], ["archive", "run"]):
+        assert gateway(*command).code == 0
+    return gateway
+
+
+def test_the_way_of_a_row(gateway: Gateway, settings: Settings) -> None:
+    land_days(settings.landing, range(TODAY - 9, TODAY + 1))
+    assert json.loads(gateway("load", "--json").out)["rows"] == 1200
+    assert json.loads(gateway("rollup", "--json").out)["merged_rows"] == 1200
+    steps = json.loads(gateway("archive", "plan", "ip_traffic", "--json").out)
+    assert [step["step"] for step in steps] == ["export"] * 2 + ["keep"] * 8
+    assert gateway("archive", "run", "--dry-run", "ip_traffic", "--json").out == (
+        json.dumps(steps) + "\n"
+    )
+    assert json.loads(gateway("archive", "run", "ip_traffic", "--json").out)["rows"] == 240
+    traffic, _ = json.loads(gateway("tables", "--json").out)
+    assert (traffic["hot_rows"], traffic["cold_rows"], traffic["days"]) == (960, 240, 10)
+    assert gateway("archive", "verify").code == 0
+    restored = json.loads(gateway("archive", "restore", "ip_traffic", OLD, "--json").out)
+    assert restored["rows"] == 120
+
+
+def test_every_format_of_an_answer(filled: Gateway, tmp_path: Path) -> None:
+    query = "SELECT time, remote_ip, tx_bytes, pid FROM ip_traffic ORDER BY id LIMIT 2"
+    rows = json.loads(filled("query", query, "--format", "json").out)
+    assert [row["tx_bytes"] for row in rows] == [1000, 1000]
+    assert rows[0]["time"] == f"{OLD}T00:00:00+00:00"
+    assert rows[0]["pid"] is None
+    assert "1,000" in filled("query", query).out
+    out = tmp_path / "answer.parquet"
+    assert filled("query", query, "-f", "parquet", "-o", str(out)).code == 0
+    assert pq.read_table(out).column("tx_bytes").to_pylist() == [1000, 1000]
+    assert filled("query", query, "-f", "csv", "-o", str(out)).code == 2
+    total = json.loads(
+        filled("query", "SELECT sum(tx_bytes) AS s FROM ip_traffic", "-f", "json").out
+    )
+    assert total == [{"s": 1_200_000}]
+    odd = "SELECT 'NaN'::DOUBLE AS a, 1.50::DECIMAL(4,2) AS b, DATE '2026-01-02' AS c"
+    assert json.loads(filled("query", odd, "-f", "json").out) == [
+        {"a": None, "b": "1.50", "c": "2026-01-02"}
+    ]
+
+
+def test_csv_goes_to_a_pipe(filled: Gateway, settings: Settings) -> None:
+    program = str(Path(sys.executable).with_name("gateway"))
+    done = subprocess.run(
+        [program, "query", "-", "-f", "csv"],
+        input="SELECT count(*) AS n FROM ip_traffic",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ['"n"', "1200"]
+
+
+def test_config_shows_value_default_and_origin(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWAY_ARCHIVE_GRACE_HOURS", "3")
+    rows = {row["name"]: row for row in json.loads(gateway("config", "--json").out)}
+    assert rows["archive_grace_hours"]["value"] == 3
+    assert rows["archive_grace_hours"]["default"] == 24
+    assert rows["archive_grace_hours"]["origin"] == "environment GATEWAY_ARCHIVE_GRACE_HOURS"
+    assert "GATEWAY_ARCHIVE_GRACE_HOURS" in gateway("config").out
+
+
+def refused(done: Done, code: int, *words: str) -> None:
+    """One line of error, one of hint, the exit code of the error tree, no traceback."""
+    assert done.code == code, done
+    lines = done.err.strip().splitlines()
+    assert lines[0].startswith("gateway: error: "), done
+    assert len(lines) == 2, done
+    assert lines[1].startswith("  hint: "), done
+    for word in words:
+        assert word in done.err, done
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["query", "DROP TABLE ip_traffic"], 8, "only SELECT"),
+        (["query", "SELEC"], 8, "syntax error"),
+        (["query", "SELECT * FROM nowhere"], 8, "gateway tables"),
+        (["query", 'SELECT * FROM "; DROP TABLE ip_traffic"'], 8, "does not exist"),
+        (["query", "SELECT 1", "-f", "parquet"], 2, "-o rows.parquet"),
+        (["archive", "plan", "nowhere"], 2, "no table 'nowhere'"),
+        (["archive", "plan", "x'; DROP TABLE ip_traffic; --"], 2, "no table"),
+        (["archive", "restore", "ip_traffic", "yesterday"], 2, "2026-11-10"),
+    ],
+)
+def test_wrong_arguments(filled: Gateway, arguments: list[str], code: int, word: str) -> None:
+    refused(filled(*arguments), code, word)
+
+
+def test_a_wrong_setting(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_DAGSTER_PORT", "x")
+    refused(gateway("tables"), 3, "dagster_port", "environment GATEWAY_DAGSTER_PORT")
+
+
+@pytest.mark.parametrize("command", [["tables"], ["load"], ["query", "SELECT 1"]])
+def test_a_data_directory_that_cannot_be(gateway: Gateway, command: list[str]) -> None:
+    refused(gateway("--data-dir", "/proc/nowhere", *command), 5, "GATEWAY_DATA_DIR")
+    refused(gateway("--data-dir", "/dev/null/x", *command), 5, "GATEWAY_DATA_DIR")
+
+
+def test_a_database_that_is_none(gateway: Gateway, settings: Settings) -> None:
+    settings.data_dir.mkdir()
+    settings.hot_database.write_bytes(b"nothing of the kind " * 500)
+    for command in (
+        ["tables"],
+        ["load"],
+        ["rollup"],
+        ["archive", "run"],
+        ["query", "FROM ip_traffic"],
+    ):
+        refused(gateway(*command), 6, "not a SQLite file")
+
+
+def test_a_damaged_archive(filled: Gateway, settings: Settings) -> None:
+    file = min(settings.archive.rglob("*.parquet"))
+    file.write_bytes(file.read_bytes()[:-4])
+    refused(filled("query", "SELECT sum(pid) FROM ip_traffic"), 7, file.name, "archive verify")
+    refused(filled("archive", "restore", "ip_traffic", OLD), 7, file.name)
+    verified = filled("archive", "verify")
+    assert verified.code == 7
+    assert file.name in verified.out
+
+
+def test_a_damaged_landing_file_is_said_and_stops_nothing(
+    gateway: Gateway, settings: Settings
+) -> None:
+    land_rows(settings.landing, TODAY, 0, 5)
+    damaged = land_rows(settings.landing, TODAY, 1, 5).path
+    damaged.write_bytes(damaged.read_bytes()[:-7])
+    done = gateway("load")
+    assert done.code == 0
+    assert "5 rows" in done.out
+    assert damaged.name in done.err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_a_full_disk_loses_nothing(gateway: Gateway, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=900k", "tmpfs", str(small)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("this machine lets nobody mount")
+    try:
+        assert gateway("--data-dir", str(small), "tables").code == 0
+        land_rows(small / "landing", TODAY, 0, 2880)
+        refused(gateway("--data-dir", str(small), "load"), 6, "disk is full")
+        subprocess.run(["mount", "-o", "remount,size=20m", str(small)], check=True)
+        assert "2,880 rows" in gateway("--data-dir", str(small), "load").out
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)
+
+
+def test_a_locked_database_is_busy(
+    gateway: Gateway, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert gateway("tables").code == 0
+    land_rows(settings.landing, TODAY, 0, 5)
+    monkeypatch.setattr("gateway_assets.hot.store.BUSY_SECONDS", 0.1)
+    other = sqlite3.connect(settings.hot_database, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    refused(gateway("load"), 9, "locked")
+    other.close()
+    assert gateway("load").code == 0
