@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator
-from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -194,7 +193,7 @@ def origin_of(name: str) -> str:
     """Where a setting's value comes from: ``environment X``, ``.env X``, a file, or nothing."""
     environment = EnvSettingsSource(Settings).env_vars
     dotenv = DotEnvSettingsSource(Settings, env_file=DOTENV).env_vars
-    for spelling in _spellings(name, Settings.model_fields[name]):
+    for spelling in spellings(name):
         if spelling.lower() in environment:
             return f"environment {spelling}"
         if spelling.lower() in dotenv:
@@ -202,7 +201,9 @@ def origin_of(name: str) -> str:
     return str(config_file()) if name in _toml_content() else ""
 
 
-def _spellings(name: str, field: FieldInfo) -> list[str]:
+def spellings(name: str) -> list[str]:
+    """The names a setting goes by in the environment, the newest first."""
+    field = Settings.model_fields[name]
     if isinstance(field.validation_alias, AliasChoices):
         return [str(choice) for choice in field.validation_alias.choices if choice != name]
     return [PREFIX + name.upper()]
@@ -220,8 +221,8 @@ def _explained(error: ValidationError) -> list[str]:
 
 
 def _field_named(spelling: str) -> str:
-    for name, field in Settings.model_fields.items():
-        if spelling == name or spelling in _spellings(name, field):
+    for name in Settings.model_fields:
+        if spelling == name or spelling in spellings(name):
             return name
     return spelling
 

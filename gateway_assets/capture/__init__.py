@@ -5,18 +5,18 @@ while; a stop lands what was counted so far; nothing half written is ever visibl
 be counted is said. Standard library only, because this process runs for ever beside everything
 else and is the only one with a network privilege.
 
-    cli         the command gateway-capture
-    daemon      the loop: read, add up, land, stop
-    backend     the contract of a backend
-    backends    sockdiag, iftop, replay
-    intervals   deltas added up to rows of an interval
-    outbox      finished intervals on their way to landing files
-    netlink     INET_DIAG messages: the kernel's TCP sockets as bytes
-    payload     TCP payload out of the kernel's counters, to the byte
-    processes   which process holds which socket
-    child       a child process that does not buffer and does not outlive this one
-    iftop_text  iftop's text output
-    recorded    recorded rows as JSON lines
-    addresses   IP addresses in one text form
-    say         lines on standard error
+``cli``         the command gateway-capture
+``daemon``      the loop: read, add up, land, stop
+``backend``     the contract of a backend
+``backends``    sockdiag, iftop, replay
+``intervals``   deltas added up to rows of an interval
+``outbox``      finished intervals on their way to landing files
+``netlink``     INET_DIAG messages: the kernel's TCP sockets as bytes
+``payload``     TCP payload out of the kernel's counters, to the byte
+``processes``   which process holds which socket
+``child``       a child process that does not buffer and does not outlive this one
+``iftop_text``  iftop's text output
+``recorded``    recorded rows as JSON lines
+``addresses``   IP addresses in one text form
+``say``         lines on standard error
 """

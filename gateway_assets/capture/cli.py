@@ -134,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     option("--duration", metavar="SECONDS", type=_duration, help="stop after so long")
     option("--once", action="store_true", help="one interval, or the whole file, then stop")
     option("--data-dir", metavar="DIR", help="default: GATEWAY_DATA_DIR or ./data")
-    option("--host", default=socket.gethostname(), help="name of this host (default: %(default)s)")
+    option("--host", default=socket.gethostname(), help="default: this host's name")
     option("--json", action="store_true", help="print the summary as one JSON object")
     option("--version", action=_Version, nargs=0, help="print the version and stop")
     return parser
