@@ -33,7 +33,9 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-@pytest.mark.parametrize("package", sorted((ROOT / "gateway_assets").glob("*/__init__.py")), ids=str)
+@pytest.mark.parametrize(
+    "package", sorted((ROOT / "gateway_assets").glob("*/__init__.py")), ids=str
+)
 def test_packages_say_which_file_does_what(package: Path) -> None:
     text = package.read_text("utf-8")
     for module in package.parent.glob("*.py"):
