@@ -3,7 +3,7 @@
 BIN := .venv/bin
 
 help:            ## show these targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
 
 setup: .venv/.ready  ## create .venv from uv.lock
 

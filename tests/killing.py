@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from gateway_assets.archive import prune, restore
 from gateway_assets.archive.engine import UniversalArchiver
 from gateway_assets.bridge.bridge import UnifiedQueryBridge
 from gateway_assets.bridge.reconcile import difference
@@ -45,6 +46,10 @@ def _archive(connection: sqlite3.Connection, settings: Settings) -> None:
         UniversalArchiver(connection, settings).run(table)
 
 
+def _roll_up(connection: sqlite3.Connection, settings: Settings) -> None:
+    drain(connection, IP_TRAFFIC_DAILY, settings)
+
+
 def _restore(connection: sqlite3.Connection, settings: Settings) -> None:
     UniversalArchiver(connection, settings).restore(IP_TRAFFIC, DAYS[0])
 
@@ -53,6 +58,11 @@ def _late(connection: sqlite3.Connection, settings: Settings) -> None:
     """Late rows for an archived day: loaded, rolled up, archived beside the first file."""
     _load(connection, settings)
     _archive(connection, settings)
+
+
+def _not_rolled_up(connection: sqlite3.Connection, settings: Settings) -> None:
+    _land(settings, 0)
+    load(connection, IP_TRAFFIC, settings)
 
 
 def _loaded(connection: sqlite3.Connection, settings: Settings) -> None:
@@ -78,6 +88,7 @@ def _nothing_loaded(connection: sqlite3.Connection, settings: Settings) -> None:
 # name -> what is prepared, what is killed, how many landing files there are
 WORKS: dict[str, tuple[Work, Work, int]] = {
     "load": (_nothing_loaded, _load, 2),
+    "rollup": (_not_rolled_up, _roll_up, 2),
     "archive": (_loaded, _archive, 2),
     "restore": (_archived, _restore, 2),
     "late": (_with_late_files, _late, 4),
@@ -146,6 +157,8 @@ def _checked_in_child(settings: Settings, files: int | None) -> None:
 
 
 def main(name: str, first: int, step: int) -> None:
+    # Days of fifty rows must leave and come back in many chunks, not in one.
+    prune.CHUNK_ROWS = restore.CHUNK_ROWS = 7
     prepare, work, files = WORKS[name]
     with tempfile.TemporaryDirectory() as folder:
         template = load_settings(data_dir=Path(folder) / "template")

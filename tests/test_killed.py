@@ -15,6 +15,7 @@ import pytest
     ("work", "first", "step", "at_least"),
     [
         ("load", 311, 797, 20),
+        ("rollup", 11, 13, 20),
         ("archive", 97, 1601, 20),
         ("restore", 53, 199, 20),
         ("late", 401, 3001, 20),

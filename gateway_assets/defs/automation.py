@@ -90,7 +90,7 @@ def rollup_schedule(settings: Settings) -> dg.ScheduleDefinition:
             return
         with open_store(settings.hot_database) as connection:
             dirty = {table.name: waiting_days(connection, table) for table in ROLLUPS}
-        yield from _requests(dirty, "every roll-up is up to date")
+        yield from _requests(context, dirty, "every roll-up is up to date")
 
     return due
 
@@ -119,21 +119,24 @@ def archive_schedule(settings: Settings) -> dg.ScheduleDefinition:
             name: sorted({step.day for step in steps if not isinstance(step, Keep)})
             for name, steps in plans.items()
         }
-        yield from _requests(acting, "every day is where it should be")
+        yield from _requests(context, acting, "every day is where it should be")
 
     return due
 
 
-def _requests(days: dict[str, list[int]], nothing: str) -> Iterator[dg.RunRequest | dg.SkipReason]:
+def _requests(
+    context: dg.ScheduleEvaluationContext, days: dict[str, list[int]], nothing: str
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """One run per asset and unbroken range of days."""
     if not any(days.values()):
         yield dg.SkipReason(nothing)
     for asset, wanted in days.items():
         for first, last in ranges(wanted):
-            yield dg.RunRequest(
-                asset_selection=[dg.AssetKey(asset)],
-                tags={RANGE_START: clock.day_text(first), RANGE_END: clock.day_text(last)},
-            )
+            tags = {RANGE_START: clock.day_text(first), RANGE_END: clock.day_text(last)}
+            # Dagster demands a key of every run when there are several. The time of the tick
+            # makes it new each time: a run that failed must be asked for again.
+            key = f"{context.scheduled_execution_time.isoformat()}/{asset}/{tags[RANGE_START]}"
+            yield dg.RunRequest(run_key=key, asset_selection=[dg.AssetKey(asset)], tags=tags)
 
 
 def ranges(days: Iterable[int]) -> list[tuple[int, int]]:

@@ -162,6 +162,23 @@ def test_the_schedules_ask_for_what_is_due_and_nothing_else(
     assert span(late) == (OLD, OLD)
 
 
+@pytest.mark.usefixtures("landed")
+def test_several_tables_and_gaps_are_asked_for_in_one_tick(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, defs: dg.Definitions
+) -> None:
+    execute(defs, automation.LOAD)
+    execute(defs, automation.ROLLUP, "ip_traffic_daily", (DAYS[0], TODAY))
+    execute(defs, automation.ARCHIVE, "ip_traffic_archive", (DAYS[1], DAYS[1]))
+    monkeypatch.setenv("GATEWAY_HOT_DAYS", '{"ip_traffic": 6, "ip_traffic_daily": 0}')
+    archives = automation.archive_schedule(load_settings())
+    asked = [(request.asset_selection, span(request)) for request in requests(archives, instance)]
+    assert asked == [
+        ([dg.AssetKey("ip_traffic_archive")], (FIRST, FIRST)),
+        ([dg.AssetKey("ip_traffic_archive")], (clock.day_text(DAYS[2]),) * 2),
+        ([dg.AssetKey("ip_traffic_daily_archive")], (FIRST, clock.day_text(TODAY - 1))),
+    ]
+
+
 def test_unbroken_ranges() -> None:
     assert automation.ranges([]) == []
     assert automation.ranges([1, 2, 3, 5, 8, 9]) == [(1, 3), (5, 5), (8, 9)]
