@@ -6,6 +6,7 @@ Microseconds are the finest unit that Parquet, DuckDB and Python's datetime all 
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, date, datetime, timedelta
 
@@ -37,7 +38,7 @@ def day_text(day: int) -> str:
 
 def parse_day(text: str) -> int:
     """The day that ``YYYY-MM-DD`` names. Raises ValueError for anything else."""
-    if len(text) != 10:
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
         raise ValueError(f"{text!r} is not a day written as YYYY-MM-DD")
     return (date.fromisoformat(text) - _EPOCH).days
 

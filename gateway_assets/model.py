@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+SUMMED_END = 2**48  # 256 TiB in one interval; leaves room for the sum of 32,768 such rows
 TIME_END = 253_402_300_800_000_000  # 10000-01-01: the first year that dates and folders cannot name
 
 
@@ -49,6 +50,8 @@ def misfit(column: Column, value: object) -> str:
         return f"{column.name} must be {wanted}, not {value!r}"
     if isinstance(value, int) and not INT64_MIN <= value <= INT64_MAX:
         return f"{column.name} does not fit 64 bits: {value}"
+    if column.summed and isinstance(value, int) and not 0 <= value < SUMMED_END:
+        return f"{column.name} is not an amount from 0 to {SUMMED_END - 1}: {value}"
     if column.kind is Kind.TIME and isinstance(value, int) and not 0 <= value < TIME_END:
         return f"{column.name} is not a time in microseconds of the years 1970 to 9999: {value}"
     if isinstance(value, str) and not is_unicode(value):

@@ -34,7 +34,7 @@ DEFAULT_CONFIG = "gateway.toml"
 
 def _also(name: str, *others: str) -> AliasChoices:
     """The names a setting goes by when it has older ones beside GATEWAY_<NAME>."""
-    return AliasChoices(PREFIX + name.upper(), *others, name)
+    return AliasChoices(PREFIX + name.upper(), *others)
 
 
 _CRON = r"^\S+( \S+){4}$"
@@ -205,7 +205,7 @@ def spellings(name: str) -> list[str]:
     """The names a setting goes by in the environment, the newest first."""
     field = Settings.model_fields[name]
     if isinstance(field.validation_alias, AliasChoices):
-        return [str(choice) for choice in field.validation_alias.choices if choice != name]
+        return [str(choice) for choice in field.validation_alias.choices]
     return [PREFIX + name.upper()]
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from gateway_assets.archive import prune, restore
+from gateway_assets.archive import prune
 from gateway_assets.archive.engine import UniversalArchiver
 from gateway_assets.bridge.bridge import UnifiedQueryBridge
 from gateway_assets.bridge.reconcile import difference
@@ -158,7 +158,7 @@ def _checked_in_child(settings: Settings, files: int | None) -> None:
 
 def main(name: str, first: int, step: int) -> None:
     # Days of fifty rows must leave and come back in many chunks, not in one.
-    prune.CHUNK_ROWS = restore.CHUNK_ROWS = 7
+    prune.CHUNK_ROWS = 7
     prepare, work, files = WORKS[name]
     with tempfile.TemporaryDirectory() as folder:
         template = load_settings(data_dir=Path(folder) / "template")

@@ -10,6 +10,7 @@ and its bytes are in one verified place before they leave another.
 ``restore``   a day comes back to the hot table
 ``totals``    rows and sums over both tiers, against what was loaded
 ``verify``    whether a file still holds what was archived
+``sweep``     what a killed archiver left: half files go, unknown ones are set aside
 ``parquet``   rows as Parquet and back
 ``columns``   Python values as Arrow arrays and back, without pandas
 ``facts``     taking the manifest's facts from rows: counts, ranges, sums, content hash

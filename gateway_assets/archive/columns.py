@@ -19,9 +19,11 @@ from gateway_assets.errors import StoreError
 
 def arrow_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     """Integers (also as timestamps), doubles or texts, None for NULL, as an array of ``kind``."""
-    valid = np.fromiter((value is not None for value in values), np.bool_, len(values))
-    nulls = len(values) - int(valid.sum())
-    bitmap = pa.py_buffer(np.packbits(valid, bitorder="little")) if nulls else None
+    bitmap, nulls = None, 0
+    if None in values:
+        valid = np.fromiter((value is not None for value in values), np.bool_, len(values))
+        nulls = len(values) - int(valid.sum())
+        bitmap = pa.py_buffer(np.packbits(valid, bitorder="little"))
     if pa.types.is_string(kind):
         buffers = _text_buffers(values)
     else:

@@ -13,17 +13,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from gateway_assets import clock
-from gateway_assets.archive.export import Source, export_day, sweep
-from gateway_assets.archive.manifest import forget, live_files, retired_files
+from gateway_assets.archive.export import Source, export_day
+from gateway_assets.archive.manifest import live_files, live_paths
 from gateway_assets.archive.plan import Export, Keep, Prune, Step, look, plan, rules_for
 from gateway_assets.archive.prune import prune
 from gateway_assets.archive.restore import restore_day
+from gateway_assets.archive.sweep import sweep
+from gateway_assets.archive.totals import expected_sums, stored
 from gateway_assets.archive.verify import damage
+from gateway_assets.errors import ArchiveError, LandingError
 from gateway_assets.files.lock import exclusive
+from gateway_assets.hot.store import reading
 from gateway_assets.progress import Progress, silent
 from gateway_assets.settings import Settings
 from gateway_assets.table import Table
-from gateway_assets.tables import TABLES
+from gateway_assets.tables import rollups_of
 
 LOCK_WAIT_SECONDS = 60.0
 HOLD_DAYS = 7
@@ -40,7 +44,17 @@ class ArchiveResult:
     files: list[str] = field(default_factory=list)
     pruned_rows: int = 0
     kept: dict[str, str] = field(default_factory=dict)
+    staying: dict[str, str] = field(default_factory=dict)  # those of ``kept`` that are still hot
+    failed: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+
+    def raise_failures(self) -> None:
+        """Raise ArchiveError for the days that failed, after all others were dealt with."""
+        for day, why in self.failed.items():
+            more = f" (and {len(self.failed) - 1} more days)" if len(self.failed) > 1 else ""
+            raise ArchiveError(
+                f"{self.table} {day}: {why}{more}", hint=f"gateway archive verify {self.table}"
+            )
 
 
 class UniversalArchiver:
@@ -78,53 +92,78 @@ class UniversalArchiver:
 
     def restore(self, table: Table, day: int, hold_days: int = HOLD_DAYS) -> int:
         """Bring a day back to hot and keep it there for ``hold_days``; how many rows came."""
+        if not live_files(self._connection, table, day):
+            raise ArchiveError(
+                f"nothing of {table.name} {clock.day_text(day)} is archived",
+                hint=f"see where its days are: gateway archive plan {table.name}",
+            )
         until = clock.now() + hold_days * clock.DAY if hold_days else 0
         with self._alone():
             rows = restore_day(self._connection, table, day, self._root, until)
-            self._sweep()
+            sweep(self._connection, self._root)
         return rows
 
     def verify(self, table: Table, progress: Progress = silent) -> Iterator[tuple[str, str]]:
         """Read every file of a table and compare it with the manifest: (path, damage or '')."""
         files = live_files(self._connection, table)
         for number, file in enumerate(files, start=1):
-            yield file.path, damage(file, table, self._root)
+            found = damage(file, table, self._root)
+            # It may have been restored meanwhile; then nobody needs it any more.
+            if not found or file.path in live_paths(self._connection):
+                yield file.path, found
             progress(number, len(files))
 
     def _execute(
         self, table: Table, steps: Sequence[Step], result: ArchiveResult, progress: Progress
     ) -> None:
         for number, step in enumerate(steps, start=1):
-            match step:
-                case Export():
-                    self._export(table, step.day, result)
-                case Prune():
-                    result.pruned_rows += prune(self._connection, table, step.file, self._root)
-                case Keep():
-                    result.kept[clock.day_text(step.day)] = step.reason
+            try:
+                self._act(table, step, result)
+            except (ArchiveError, LandingError) as error:
+                # One damaged day must not keep the others, and tomorrow's, where they are.
+                result.failed[clock.day_text(step.day)] = error.message
             progress(number, len(steps))
 
+    def _act(self, table: Table, step: Step, result: ArchiveResult) -> None:
+        match step:
+            case Export():
+                self._export(table, step.day, result)
+            case Prune():
+                result.pruned_rows += prune(self._connection, table, step.file, self._root)
+            case Keep():
+                self._keep(step.day, step.reason, step.hot, result)
+
     def _export(self, table: Table, day: int, result: ArchiveResult) -> None:
+        self._check_rollups(table, day)
         batch_size = self._settings.archive_batch_size
         exported = export_day(Source(self._connection, table, self._root, batch_size), day)
         if exported is None:
-            result.kept[clock.day_text(day)] = "hot: rows came while it was archived; run again"
+            self._keep(day, "rows came while it was archived; run again", True, result)
         else:
             result.days.append(clock.day_text(day))
             result.files.append(exported.path)
             result.rows += exported.rows
             result.bytes += exported.size
 
+    def _keep(self, day: int, reason: str, hot: bool, result: ArchiveResult) -> None:
+        name = clock.day_text(day)
+        result.kept.setdefault(name, reason)
+        if hot:
+            result.staying[name] = reason
+
+    def _check_rollups(self, table: Table, day: int) -> None:
+        """Rows leave only when every roll-up over them adds up to them."""
+        for above in rollups_of(table.name):
+            assert above.rollup
+            with reading(self._connection):
+                wanted = expected_sums(above.rollup, stored(self._connection, table, day))
+                found = stored(self._connection, above, day).sums
+            if found != wanted:
+                raise ArchiveError(f"{above.name} has {found}, its rows {wanted}")
+
     @contextmanager
     def _alone(self) -> Iterator[None]:
         lock = self._root.parent / ".lock"
         with exclusive(lock, "the archive", wait=LOCK_WAIT_SECONDS):
-            self._sweep()
+            sweep(self._connection, self._root)
             yield
-
-    def _sweep(self) -> None:
-        """Remove files that no live row of the manifest names, then the retired rows."""
-        known = {file.path for table in TABLES for file in live_files(self._connection, table)}
-        sweep(self._root, known)
-        for file in retired_files(self._connection):
-            forget(self._connection, file)

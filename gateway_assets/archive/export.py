@@ -4,8 +4,8 @@
     2  compare file and hot rows value by value in a second snapshot
     3  in that same transaction: manifest row (publish and hide), final name, COMMIT
 
-Steps 2 and 3 are settled (see ``hot.store.settle``): the write lock is held for milliseconds
-however large the day is, and still nothing can change between comparison and commit.
+Steps 2 and 3 are settled (see ``hot.store.settle``): nothing can change between comparison and
+commit, and as long as nobody writes meanwhile the write lock is held for milliseconds only.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ from gateway_assets.archive.parquet import (
 from gateway_assets.archive.verify import file_sha256
 from gateway_assets.errors import ArchiveError
 from gateway_assets.files.appear import (
-    PARTIAL,
     explained,
     make_directory,
     partial_path,
@@ -80,7 +79,7 @@ def export_day(source: Source, day: int) -> Exported | None:
         with explained(target):
             try:
                 facts = _write(source, day, partial)
-                return _publish(source, day, facts, target) if facts.rows else None
+                return _publish(source, day, facts, (partial, target)) if facts.rows else None
             except _RowsChangedError:
                 continue
             finally:
@@ -105,8 +104,8 @@ def _write(source: Source, day: int, partial: Path) -> Facts:
     return taker.taken()
 
 
-def _publish(source: Source, day: int, facts: Facts, target: Path) -> Exported:
-    partial = partial_path(target)
+def _publish(source: Source, day: int, facts: Facts, names: tuple[Path, Path]) -> Exported:
+    partial, target = names
     size, sha256 = partial.stat().st_size, file_sha256(partial)
     path = str(target.relative_to(source.root))
 
@@ -157,18 +156,3 @@ def _visible_batches(source: Source, day: int) -> Iterator[pa.RecordBatch]:
     )
     cursor = source.connection.execute(query, clock.day_range(day))
     return arrow_batches(cursor, arrow_schema(source.table), source.batch_size)
-
-
-def sweep(root: Path, known: set[str]) -> list[Path]:
-    """Remove what a killed archiver left: unfinished files, and finished ones never published.
-
-    Call it only while holding the archive's lock; ``known`` are the manifest's paths.
-    """
-    removed = []
-    for path in root.glob("*/year=*/month=*/day=*/*"):
-        unfinished = path.name.endswith(PARTIAL)
-        orphan = path.suffix == ".parquet" and str(path.relative_to(root)) not in known
-        if unfinished or orphan:
-            path.unlink()
-            removed.append(path)
-    return removed

@@ -84,6 +84,12 @@ def live_files(
     return [_file(row) for row in connection.execute(query, (table.name, day, day))]
 
 
+def live_paths(connection: sqlite3.Connection) -> set[str]:
+    """The paths of all files that answer for rows, also of tables no longer declared."""
+    query = "SELECT path FROM archive_files WHERE state <> 'retired'"
+    return {path for (path,) in connection.execute(query)}
+
+
 def retired_files(connection: sqlite3.Connection) -> list[ArchiveFile]:
     query = f"SELECT {_FIELDS} FROM archive_files WHERE state = 'retired'"  # noqa: S608  constant
     return [_file(row) for row in connection.execute(query)]

@@ -43,6 +43,7 @@ class Keep:
 
     day: int
     reason: str
+    hot: bool = False  # its rows are (also) answered from the hot table
 
 
 Step = Export | Prune | Keep
@@ -111,7 +112,7 @@ def plan(state: TableState, rules: Rules) -> list[Step]:
 def _visible_step(day: int, archived: bool, state: TableState, rules: Rules) -> Step:
     kept = _why_keep(day, state, rules)
     if kept:
-        return Keep(day, kept)
+        return Keep(day, kept, hot=True)
     if archived:
         return Export(day, "rows came after the day was archived")
     return Export(day, f"closed and older than hot_days = {rules.hot_days}")
@@ -119,15 +120,15 @@ def _visible_step(day: int, archived: bool, state: TableState, rules: Rules) -> 
 
 def _why_keep(day: int, state: TableState, rules: Rules) -> str:
     if day >= clock.day_of(rules.now):
-        return "hot: the day is not over"
+        return "the day is not over"
     if day >= rules.first_hot_day:
-        return f"hot: younger than hot_days = {rules.hot_days}"
+        return f"younger than hot_days = {rules.hot_days}"
     if not rules.enabled:
-        return "hot: archiving is switched off (archive_enabled = false)"
+        return "archiving is switched off (archive_enabled = false)"
     if state.held.get(day, 0) > rules.now:
-        return f"hot: restored, held until {clock.iso(state.held[day])}"
+        return f"restored, held until {clock.iso(state.held[day])}"
     if day in state.dirty_days:
-        return "hot: not rolled up yet; run: gateway rollup"
+        return "not rolled up yet; run: gateway rollup"
     return ""
 
 

@@ -36,7 +36,7 @@ def prune(connection: sqlite3.Connection, table: Table, file: ArchiveFile, root:
         if not _is_subsequence(hidden_rows(connection, table, file), file_rows(file, table, root)):
             raise ArchiveError(
                 f"{file.path}: a hot row differs from its archived copy",
-                hint=f"run: gateway archive restore {table.name} {clock.day_text(file.day)}",
+                hint="nothing was deleted and the archived copy answers; compare the two rows",
             )
     deleted = 0
     delete = sql(

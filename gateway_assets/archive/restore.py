@@ -14,8 +14,9 @@ import time
 from itertools import islice, zip_longest
 from pathlib import Path
 
+from gateway_assets.archive import prune
 from gateway_assets.archive.manifest import ArchiveFile, live_files, set_state
-from gateway_assets.archive.prune import CHUNK_ROWS, PAUSE_SECONDS, file_rows, hidden_rows
+from gateway_assets.archive.prune import file_rows, hidden_rows
 from gateway_assets.archive.verify import damage
 from gateway_assets.errors import ArchiveDamaged
 from gateway_assets.hot.sql import Fragment, sql
@@ -70,10 +71,10 @@ def _copy_missing(
         columns=columns,
         marks=Fragment(", ".join("?" * len(columns))),
     )
-    while chunk := list(islice(missing, CHUNK_ROWS)):
+    while chunk := list(islice(missing, prune.CHUNK_ROWS)):
         with writing(connection):
             connection.executemany(insert, chunk)
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(prune.PAUSE_SECONDS)
 
 
 def _compare(connection: sqlite3.Connection, table: Table, file: ArchiveFile, root: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import duckdb
 import pyarrow as pa
 
-from gateway_assets.bridge.guard import check_statement, lock, locked_session, refusal
+from gateway_assets.bridge.guard import check_statement, exact, lock, locked_session, refusal
 from gateway_assets.bridge.tiers import Tiers, damaged, existing_paths, read_tiers
 from gateway_assets.errors import ArchiveDamaged
 from gateway_assets.hot.sql import Fragment, literal, sql
@@ -73,7 +73,7 @@ class UnifiedQueryBridge:
         paths = existing_paths(tiers, self._settings.archive)
         cold = ""
         if paths:
-            files = ", ".join(literal(path) for path in paths)
+            files = ", ".join(literal(exact(path)) for path in paths)
             cold = f"UNION ALL BY NAME FROM read_parquet([{files}], hive_partitioning = false)"
         session.execute(
             sql(
@@ -95,7 +95,18 @@ class UnifiedQueryBridge:
 
 
 def _dicts(relation: Relation) -> list[dict[str, Any]]:
-    return [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]
+    names = _distinct(relation.columns)
+    return [dict(zip(names, row, strict=True)) for row in relation.fetchall()]
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Column names; one that comes again gets a number, so that no column hides another."""
+    seen: dict[str, int] = {}
+    distinct = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        distinct.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return distinct
 
 
 def tables_in(text: str) -> list[Table]:

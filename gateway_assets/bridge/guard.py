@@ -7,6 +7,7 @@ no file outside the archive, no further settings.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import duckdb
@@ -14,11 +15,12 @@ import duckdb
 from gateway_assets.errors import QueryError
 from gateway_assets.settings import Settings
 
-_READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
-
 
 def check_statement(text: str) -> None:
-    """Raise QueryError unless the text is exactly one statement that reads."""
+    """Raise QueryError unless the text is exactly one statement that reads.
+
+    EXPLAIN is not let through: EXPLAIN ANALYZE runs what stands behind it, also a COPY.
+    """
     try:
         statements = duckdb.extract_statements(text)
     except duckdb.Error as error:
@@ -26,7 +28,7 @@ def check_statement(text: str) -> None:
     if len(statements) != 1:
         raise QueryError(f"one statement is expected, not {len(statements)}", hint=_EXAMPLE)
     kind = statements[0].type
-    if kind not in _READING:
+    if kind != duckdb.StatementType.SELECT:
         name = str(kind).rpartition(".")[2]
         raise QueryError(f"only SELECT is allowed, not {name}", hint=_EXAMPLE)
 
@@ -49,9 +51,15 @@ def locked_session(settings: Settings) -> duckdb.DuckDBPyConnection:
 
 def lock(session: duckdb.DuckDBPyConnection, archive: Path) -> None:
     """From here on: files below the archive only, and no setting changes any more."""
-    session.execute("SET allowed_directories = [$1]", [f"{archive}/"])
+    allowed = [f"{archive}/", f"{exact(str(archive))}/"]
+    session.execute("SET allowed_directories = $1", [allowed])
     session.execute("SET enable_external_access = false")
     session.execute("SET lock_configuration = true")
+
+
+def exact(path: str) -> str:
+    """A path as DuckDB's file functions take it, with nothing in it read as a pattern."""
+    return re.sub(r"([*?\[])", r"[\1]", path)
 
 
 def refusal(error: duckdb.Error) -> QueryError:

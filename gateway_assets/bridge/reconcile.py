@@ -33,7 +33,7 @@ def _known(table: Table, settings: Settings) -> tuple[Totals, Totals]:
 
 
 def _answered(table: Table, settings: Settings) -> Totals:
-    sums = (f"COALESCE(sum({quoted(name)}), 0)::BIGINT AS {quoted(name)}" for name in table.summed)
+    sums = (f"COALESCE(sum({quoted(name)}), 0) AS {quoted(name)}" for name in table.summed)
     text = sql(
         "SELECT {figures} FROM {table}",
         figures=Fragment(", ".join(["count(*) AS rows", *sums])),

@@ -12,7 +12,7 @@ from gateway_assets.archive.engine import HOLD_DAYS, UniversalArchiver
 from gateway_assets.archive.plan import Step
 from gateway_assets.cli.show import as_json, bar, print_grid, print_json, size
 from gateway_assets.errors import ArchiveError, UsageError
-from gateway_assets.hot.store import open_store, translated
+from gateway_assets.hot.store import open_store
 from gateway_assets.settings import Settings
 from gateway_assets.table import Table
 from gateway_assets.tables import TABLES, table_named
@@ -37,7 +37,7 @@ def show_plan(settings: Settings, tables: tuple[str, ...], as_json: bool) -> Non
       gateway archive plan
       gateway archive plan ip_traffic --json
     """
-    with translated(settings.hot_database), open_store(settings.hot_database) as connection:
+    with open_store(settings.hot_database) as connection:
         archiver = UniversalArchiver(connection, settings)
         rows = [_row(table, step) for table in _chosen(tables) for step in archiver.plan(table)]
     print_json(rows) if as_json else print_grid(rows)
@@ -63,10 +63,12 @@ def run(ctx: click.Context, tables: tuple[str, ...], dry_run: bool, as_json: boo
     if dry_run:
         ctx.invoke(show_plan, tables=tables, as_json=as_json)
         return
-    with translated(settings.hot_database), open_store(settings.hot_database) as connection:
+    results = []
+    with open_store(settings.hot_database) as connection:
         for table in _chosen(tables):
             with bar(f"archive {table.name}") as progress:
                 result = UniversalArchiver(connection, settings).run(table, progress=progress)
+            results.append(result)
             if as_json:
                 print_json(asdict(result))
             else:
@@ -75,6 +77,8 @@ def run(ctx: click.Context, tables: tuple[str, ...], dry_run: bool, as_json: boo
                     f"{size(result.bytes)} of Parquet, {result.pruned_rows:,} hot copies pruned, "
                     f"{len(result.kept):,} days kept in {result.seconds:.2f} s"
                 )
+    for result in results:
+        result.raise_failures()
 
 
 @archive.command()
@@ -90,7 +94,7 @@ def verify(settings: Settings, tables: tuple[str, ...], as_json: bool) -> None:
       gateway archive verify ip_traffic --json
     """
     found: list[dict[str, Any]] = []
-    with translated(settings.hot_database), open_store(settings.hot_database) as connection:
+    with open_store(settings.hot_database) as connection:
         archiver = UniversalArchiver(connection, settings)
         for table in _chosen(tables):
             with bar(f"verify {table.name}") as progress:
@@ -133,7 +137,7 @@ def restore(settings: Settings, table: str, day: str, hold_days: int, as_json: b
         number = clock.parse_day(day)
     except ValueError:
         raise UsageError(f"{day!r} is not a day", hint="write it as 2026-11-10") from None
-    with translated(settings.hot_database), open_store(settings.hot_database) as connection:
+    with open_store(settings.hot_database) as connection:
         rows = UniversalArchiver(connection, settings).restore(chosen, number, hold_days)
     if as_json:
         print_json({"table": table, "day": day, "rows": rows, "hold_days": hold_days})

@@ -94,6 +94,12 @@ def main() -> None:
         # The reader (head, less) has seen enough; Python must not complain while it shuts down.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except Exception as error:
+        if os.environ.get("GATEWAY_DEBUG"):
+            raise
+        lines = str(error).strip().splitlines() or ["no message"]
+        hint = "see where: run it again with GATEWAY_DEBUG=1"
+        fail(f"{type(error).__name__}: {lines[0]}", hint, GatewayError.exit_code)
 
 
 def fail(message: str, hint: str, code: int) -> None:

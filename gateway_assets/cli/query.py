@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import math
 import sys
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import click
+import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from gateway_assets.bridge.bridge import UnifiedQueryBridge
-from gateway_assets.cli.show import plain, print_grid
-from gateway_assets.errors import UsageError
-from gateway_assets.files.appear import appearing
-from gateway_assets.hot.store import translated
+from gateway_assets.cli.show import print_grid, to_json
+from gateway_assets.errors import QueryError, UsageError
 from gateway_assets.settings import Settings
 
 
@@ -52,13 +48,16 @@ def query(settings: Settings, sql: str, form: str, output: Path | None) -> None:
         raise UsageError("Parquet is not for a terminal", hint="name a file: -o rows.parquet")
     text = sys.stdin.read() if sql == "-" else sql
     bridge = UnifiedQueryBridge(settings)
-    with translated(settings.hot_database):
-        if output is None and form == "table":
-            rows = bridge.rows(text)
-            print_grid(rows)
-            click.echo(f"({len(rows):,} rows)", err=True)
-            return
-        encoded = _encoders[form](bridge, text)
+    if output is None and form == "table":
+        rows = bridge.rows(text)
+        print_grid(rows)
+        click.echo(f"({len(rows):,} rows)", err=True)
+        return
+    try:
+        encoded = _ENCODERS[form](bridge, text)
+    except pa.ArrowException as error:
+        what = str(error).splitlines()[0]
+        raise QueryError(f"the answer does not fit {form}: {what}", hint="try: -f json") from None
     if output:
         _write(encoded, output)
     else:
@@ -67,16 +66,17 @@ def query(settings: Settings, sql: str, form: str, output: Path | None) -> None:
 
 def _write(encoded: bytes, output: Path) -> None:
     try:
-        with appearing(output.absolute()) as file:
+        with output.open("xb") as file:
             file.write(encoded)
-    except FileExistsError:
-        raise UsageError(f"{output} exists already", hint="name another file") from None
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {output}: {error.strerror}", hint="name another file"
+        ) from None
     click.echo(f"{len(encoded):,} bytes in {output}", err=True)
 
 
 def _json(bridge: UnifiedQueryBridge, text: str) -> bytes:
-    rows = [_finite(row) for row in bridge.rows(text)]
-    return json.dumps(rows, default=plain, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    return to_json(bridge.rows(text)).encode() + b"\n"
 
 
 def _csv(bridge: UnifiedQueryBridge, text: str) -> bytes:
@@ -91,12 +91,4 @@ def _parquet(bridge: UnifiedQueryBridge, text: str) -> bytes:
     return sink.getvalue()
 
 
-_encoders = {"table": _json, "json": _json, "csv": _csv, "parquet": _parquet}
-
-
-def _finite(row: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no word for NaN and infinity; NULL is the nearest that parsers take."""
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in row.items()
-    }
+_ENCODERS = {"table": _json, "json": _json, "csv": _csv, "parquet": _parquet}

@@ -9,7 +9,7 @@ import click
 from gateway_assets.cli.show import as_json, bar, print_json, size
 from gateway_assets.hot.load import LoadResult
 from gateway_assets.hot.load import load as load_table
-from gateway_assets.hot.store import open_store, translated
+from gateway_assets.hot.store import open_store
 from gateway_assets.rollups.drain import drain
 from gateway_assets.settings import Settings
 from gateway_assets.tables import TABLES
@@ -28,8 +28,7 @@ def load(settings: Settings, as_json: bool) -> None:
       gateway load
       gateway load --json | jq .rows
     """
-    path = settings.hot_database
-    with translated(path), open_store(path) as connection:
+    with open_store(settings.hot_database) as connection:
         for table in TABLES:
             if table.source:
                 with bar(f"load {table.name}") as progress:
@@ -44,6 +43,8 @@ def _print_load(result: LoadResult, settings: Settings) -> None:
     )
     for text in result.quarantined:
         click.echo(f"  quarantined: {text}", err=True)
+    for text in result.unreadable:
+        click.echo(f"  could not be read: {text}", err=True)
     if result.quarantined:
         click.echo(f"  see {settings.quarantine / result.table}", err=True)
 
@@ -59,8 +60,7 @@ def rollup(settings: Settings, as_json: bool) -> None:
       gateway rollup
       gateway rollup --json
     """
-    path = settings.hot_database
-    with translated(path), open_store(path) as connection:
+    with open_store(settings.hot_database) as connection:
         for table in TABLES:
             if table.rollup:
                 with bar(f"roll up {table.name}") as progress:
@@ -72,3 +72,4 @@ def rollup(settings: Settings, as_json: bool) -> None:
                         f"{table.name}: {result.merged_rows:,} rows merged into "
                         f"{len(result.days):,} days in {result.seconds:.2f} s"
                     )
+                result.raise_failures()

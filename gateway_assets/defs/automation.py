@@ -5,6 +5,7 @@ archive's plan. So nothing is skipped after a failed run and nothing is requeste
 """
 
 from collections.abc import Iterable, Iterator
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -90,7 +91,7 @@ def rollup_schedule(settings: Settings) -> dg.ScheduleDefinition:
             return
         with open_store(settings.hot_database) as connection:
             dirty = {table.name: waiting_days(connection, table) for table in ROLLUPS}
-        yield from _requests(context, dirty, "every roll-up is up to date")
+        yield from _requests(context, dirty, settings.first_day, "every roll-up is up to date")
 
     return due
 
@@ -119,24 +120,44 @@ def archive_schedule(settings: Settings) -> dg.ScheduleDefinition:
             name: sorted({step.day for step in steps if not isinstance(step, Keep)})
             for name, steps in plans.items()
         }
-        yield from _requests(context, acting, "every day is where it should be")
+        yield from _requests(context, acting, settings.first_day, "every day is where it should be")
 
     return due
 
 
 def _requests(
-    context: dg.ScheduleEvaluationContext, days: dict[str, list[int]], nothing: str
+    context: dg.ScheduleEvaluationContext,
+    days: dict[str, list[int]],
+    first_day: date,
+    nothing: str,
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """One run per asset and unbroken range of days."""
-    if not any(days.values()):
+    known = {
+        asset: _partitioned(context, asset, wanted, first_day) for asset, wanted in days.items()
+    }
+    if not any(known.values()):
         yield dg.SkipReason(nothing)
-    for asset, wanted in days.items():
+    for asset, wanted in known.items():
         for first, last in ranges(wanted):
             tags = {RANGE_START: clock.day_text(first), RANGE_END: clock.day_text(last)}
             # Dagster demands a key of every run when there are several. The time of the tick
             # makes it new each time: a run that failed must be asked for again.
             key = f"{context.scheduled_execution_time.isoformat()}/{asset}/{tags[RANGE_START]}"
             yield dg.RunRequest(run_key=key, asset_selection=[dg.AssetKey(asset)], tags=tags)
+
+
+def _partitioned(
+    context: dg.ScheduleEvaluationContext, asset: str, days: list[int], first_day: date
+) -> list[int]:
+    """The days that have a partition: a clock that was wrong must not fail the other days."""
+    first, today = clock.parse_day(first_day.isoformat()), clock.day_of(clock.now())
+    early = [clock.day_text(day) for day in days if day < first]
+    if early:
+        context.log.warning(
+            f"{asset}: {len(early)} days before first_day, the first is {early[0]}; they are "
+            "left to `gateway rollup` and `gateway archive run`"
+        )
+    return [day for day in days if first <= day <= today]
 
 
 def ranges(days: Iterable[int]) -> list[tuple[int, int]]:

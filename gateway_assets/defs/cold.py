@@ -55,20 +55,25 @@ def archive_asset(table: Table, settings: Settings) -> dg.AssetsDefinition:
         with open_store(settings.hot_database) as connection:
             result = UniversalArchiver(connection, settings).run(table, days)
             files = [file for day in days for file in live_files(connection, table, day)]
-        staying = {day: why for day, why in result.kept.items() if why.startswith("hot")}
-        if staying:
+        result.raise_failures()
+        if result.staying:
             raise dg.Failure(
-                f"{len(staying)} of {len(days)} days stay hot: {next(iter(staying.values()))}",
-                metadata={"days": staying, **measured(result)},
+                f"{len(result.staying)} of {len(days)} days stay hot: "
+                f"{next(iter(result.staying.values()))}",
+                metadata=measured(result),
                 allow_retries=False,
             )
         damaged = [found for file in files if (found := damage(file, table, settings.archive))]
+        for day in days:
+            count = sum(file.rows for file in files if file.day == day)
+            context.add_asset_metadata(
+                {"dagster/partition_row_count": count}, partition_key=clock.day_text(day)
+            )
         rows = sum(file.rows for file in files)
         size = sum(file.size for file in files)
         return dg.MaterializeResult(
             metadata={
                 **measured(result),
-                "dagster/partition_row_count": rows,
                 "size_bytes": size,
                 "bytes_per_row": round(size / rows, 2) if rows else 0.0,
             },

@@ -1,4 +1,4 @@
-"""Hot tables: what has landed becomes rows, once. Checked before anything is built on them."""
+"""Hot tables: what has landed becomes rows, once, and is compared with the files' footers."""
 
 from typing import Any
 

@@ -60,11 +60,13 @@ def rollup_asset(table: Table, rollup: Rollup, settings: Settings) -> dg.AssetsD
                     for day, total in totals.items()
                     if total.sums != expected_sums(rollup, stored(connection, below, day))
                 ]
+        result.raise_failures()
+        for day, total in totals.items():
+            context.add_asset_metadata(
+                {"dagster/partition_row_count": total.rows}, partition_key=clock.day_text(day)
+            )
         return dg.MaterializeResult(
-            metadata={
-                **measured(result),
-                "dagster/partition_row_count": sum(total.rows for total in totals.values()),
-            },
+            metadata=measured(result),
             check_results=[
                 dg.AssetCheckResult(
                     check_name=CHECK, passed=not differing, metadata={"differing": differing}

@@ -1,14 +1,15 @@
 """The one place that makes a data file appear: whole, durable and never over another file.
 
 Order of steps after https://lwn.net/Articles/457667/: write beside the target, fsync the file,
-rename, fsync the directory. A crash leaves either nothing, a file with the suffix ``.partial``
-that no reader matches, or the whole file.
+give it its name, fsync the directory. A crash leaves either nothing, a file with the suffix
+``.partial`` that no reader matches, or the whole file.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,8 +21,13 @@ PARTIAL = ".partial"
 
 
 def partial_path(target: Path) -> Path:
-    """Where a file is written before it appears: hidden, beside the target."""
-    return target.with_name(f".{target.name}{PARTIAL}")
+    """Where a file is written before it appears: hidden, beside the target, this writer's own."""
+    return target.with_name(f".{target.name}.{secrets.token_hex(4)}{PARTIAL}")
+
+
+def target_of(partial: Path) -> Path:
+    """The name that a partial file was to appear under."""
+    return partial.with_name(partial.name.removesuffix(PARTIAL)[1:].rpartition(".")[0])
 
 
 @contextmanager
@@ -34,7 +40,7 @@ def appearing(target: Path) -> Iterator[BinaryIO]:
     partial = partial_path(target)
     with explained(target):
         make_directory(target.parent)
-        file = partial.open("wb")
+        file = partial.open("xb")
         try:
             with file:
                 yield file
@@ -47,10 +53,12 @@ def appearing(target: Path) -> Iterator[BinaryIO]:
 
 
 def publish(partial: Path, target: Path) -> None:
-    """Give a finished, synced file its final name and make the name durable."""
-    if target.exists():
-        raise FileExistsError(errno.EEXIST, "a file of this name exists already", str(target))
-    partial.rename(target)
+    """Give a finished, synced file its final name and make the name durable.
+
+    By link and unlink, because rename would replace a file of that name.
+    """
+    os.link(partial, target)
+    partial.unlink()
     sync_directory(target.parent)
 
 

@@ -16,12 +16,13 @@ import json
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gateway_assets import clock
 from gateway_assets.errors import DamagedFile
-from gateway_assets.files.appear import PARTIAL, appearing, partial_path
+from gateway_assets.files.appear import PARTIAL, appearing, publish, target_of
 from gateway_assets.model import misfit
 from gateway_assets.source import Source
 
@@ -156,31 +157,37 @@ def read_landing(path: Path, source: Source) -> LandingFile:
 def salvage(root: Path, source: Source, origin: Origin) -> list[Landed]:
     """Seal what a killed writer of the same host and instance left behind, as incomplete files.
 
-    Call it only while holding the instance's lock. Rows that are whole and valid are kept.
+    Call it only while holding the instance's lock. Rows that are whole and valid are kept; what
+    has no readable header appears as it is, so that the loader quarantines it. A partial file
+    goes only after its rows have landed, so a salvage that was interrupted is done again.
     """
     writer = f"{source.name}-v{source.version}-{plain(origin.host)}-{plain(origin.instance)}-"
     sealed = []
     for partial in sorted((root / source.name).glob(f"*/*/*/.{writer}*{PARTIAL}")):
-        rescued = partial.rename(partial_path(partial.with_suffix(".salvage")))
-        lines = rescued.read_bytes().split(b"\n")[:-1]
-        if lines:
-            landed = _seal(root, source, lines)
-            if landed:
-                sealed.append(landed)
-        rescued.unlink()
+        lines = partial.read_bytes().split(b"\n")[:-1]
+        try:
+            landed = _seal(root, source, lines) if lines else None
+        except DamagedFile:
+            landed = None
+            with suppress(FileExistsError):
+                publish(partial, target_of(partial))
+        if landed:
+            sealed.append(landed)
+        partial.unlink(missing_ok=True)
     return sealed
 
 
 def landing_files(root: Path, source: Source) -> Iterator[Path]:
     """Every landing file of a source, in the order of days and names."""
     for path in sorted((root / source.name).glob("*/*/*/*")):
-        if path.name.endswith(SUFFIXES) and not path.name.startswith("."):
+        if path.name.endswith(SUFFIXES) and not path.name.startswith(".") and path.is_file():
             yield path
 
 
 def stem(path: Path) -> str:
-    """The identity in a landing file's name."""
-    return path.name.removesuffix(".gz").removesuffix(".ndjson")
+    """The identity in a landing file's name; bytes that are not UTF-8 are shown escaped."""
+    name = path.name.removesuffix(".gz").removesuffix(".ndjson")
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _chain(
@@ -209,7 +216,7 @@ def _content(path: Path) -> bytes:
 
 def _decode(line: bytes, what: str) -> dict[str, Any]:
     try:
-        record = json.loads(line, parse_constant=_refuse_constant)
+        record = _JSON.decode(line.decode())
     except (ValueError, RecursionError) as error:
         raise DamagedFile(f"the {what} is not JSON: {error}") from error
     if not isinstance(record, dict):
@@ -219,6 +226,9 @@ def _decode(line: bytes, what: str) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _check_header(header: dict[str, Any], path: Path, source: Source) -> str:
@@ -255,12 +265,13 @@ def _sums(rows: list[Row], source: Source) -> dict[str, int]:
 
 
 def _seal(root: Path, source: Source, lines: list[bytes]) -> Landed | None:
+    """Land the valid rows; None when this file has landed before."""
+    header = _decode(lines[0], "header")
     try:
-        header = _decode(lines[0], "header")
         origin = Origin(header["host"], header["instance"], header["boot"])
         stamp = Stamp(origin, int(header["time"]), int(header["sequence"]))
-    except (DamagedFile, KeyError, TypeError, ValueError):
-        return None
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedFile(f"the header lacks {error}") from error
     rows: list[Row] = []
     for line in lines[1:]:
         try:

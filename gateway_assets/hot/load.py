@@ -32,7 +32,7 @@ from gateway_assets.settings import Settings
 from gateway_assets.source import Source
 from gateway_assets.table import TIME, Table
 
-BATCH_ROWS = 20_000
+BATCH_ROWS, BATCH_FILES = 20_000, 500
 
 
 @dataclass(slots=True)
@@ -47,6 +47,7 @@ class LoadResult:
     already_loaded: int = 0
     removed: int = 0
     quarantined: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
     sums: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -80,10 +81,22 @@ def load(
 
 
 def pending(connection: sqlite3.Connection, source: Source, landing: Path) -> list[Path]:
-    """The landing files whose rows are not in the hot table yet."""
-    query = "SELECT 1 FROM loaded_files WHERE name = ?"
-    files = landing_files(landing, source)
-    return [path for path in files if not connection.execute(query, (stem(path),)).fetchone()]
+    """The landing files that the ledger does not know, or knows with another size."""
+    return [
+        path
+        for path in landing_files(landing, source)
+        if not _is_known(connection, path, before=clock.now())
+    ]
+
+
+def _is_known(connection: sqlite3.Connection, path: Path, before: int) -> bool:
+    """Whether this very file was loaded by that moment; a file that has gone counts as known."""
+    query = "SELECT 1 FROM loaded_files WHERE name = ? AND size = ? AND loaded_at <= ?"
+    try:
+        size = path.stat().st_size
+    except OSError:
+        return True
+    return connection.execute(query, (stem(path), size, before)).fetchone() is not None
 
 
 def _source(table: Table) -> Source:
@@ -96,16 +109,20 @@ def _batches(
     waiting: Iterable[Path], source: Source, settings: Settings, result: LoadResult
 ) -> Iterator[list[LandingFile]]:
     batch: list[LandingFile] = []
+    rows = 0
     for path in waiting:
         try:
             batch.append(read_landing(path, source))
+            rows += len(batch[-1].rows)
         except FileNotFoundError:
             continue
         except DamagedFile as damage:
             _set_aside(path, damage.message, source.name, settings, result)
-        if sum(len(file.rows) for file in batch) >= BATCH_ROWS:
+        except OSError as error:
+            result.unreadable.append(f"{stem(path)}: {error.strerror}")
+        if rows >= BATCH_ROWS or len(batch) >= BATCH_FILES:
             yield batch
-            batch = []
+            batch, rows = [], 0
     if batch:
         yield batch
 
@@ -171,6 +188,8 @@ def _account(landed: Landed, reason: str | None, settings: Settings, result: Loa
     if reason:
         _set_aside(landed.path, reason, result.table, settings, result)
     elif reason is not None:
+        # The same rows under the same name in other bytes: compressed, say. They are in.
+        landed.path.unlink(missing_ok=True)
         result.already_loaded += 1
     else:
         result.files.append(landed.name)
@@ -186,16 +205,15 @@ def _set_aside(
 ) -> None:
     moved = quarantine(path, settings.quarantine / source, reason)
     if moved:
-        result.quarantined.append(f"{path.name}: {reason}")
+        result.quarantined.append(f"{stem(path)}: {reason}")
 
 
 def _remove_loaded(connection: sqlite3.Connection, source: Source, settings: Settings) -> int:
     """Remove landing files that the ledger has had for longer than ``landing_keep_hours``."""
     before = clock.now() - int(settings.landing_keep_hours * 3600 * clock.SECOND)
-    query = "SELECT 1 FROM loaded_files WHERE name = ? AND loaded_at <= ?"
     removed = 0
     for path in landing_files(settings.landing, source):
-        if connection.execute(query, (stem(path), before)).fetchone():
+        if _is_known(connection, path, before):
             path.unlink(missing_ok=True)
             removed += 1
     return removed

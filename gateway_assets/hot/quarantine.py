@@ -6,25 +6,29 @@ import json
 from pathlib import Path
 
 from gateway_assets import clock
-from gateway_assets.files.appear import appearing, make_directory, sync_directory
+from gateway_assets.files.appear import appearing, explained, make_directory, sync_directory
 
 REASON = ".reason.json"
 
 
 def quarantine(path: Path, folder: Path, reason: str) -> Path | None:
-    """Move a landing file into ``folder``; None when another process has moved it already."""
+    """Move a landing file into ``folder``; None when another process has moved it already.
+
+    Raises LandingError when the folder cannot be written.
+    """
     moment = clock.compact(clock.now())
-    target = folder / f"{moment}-{path.name}"
-    make_directory(folder)
-    try:
-        path.rename(target)
-    except FileNotFoundError:
-        return None
-    sync_directory(folder)
-    sync_directory(path.parent)
-    facts = {"file": path.name, "from": str(path.parent), "reason": reason, "moved_at": moment}
-    with appearing(target.with_name(target.name + REASON)) as file:
-        file.write(json.dumps(facts, indent=1, ensure_ascii=False).encode() + b"\n")
+    target = folder / f"{moment}-{path.name[-160:]}"
+    with explained(folder):
+        make_directory(folder)
+        try:
+            path.rename(target)
+        except FileNotFoundError:
+            return None
+        sync_directory(folder)
+        sync_directory(path.parent)
+        facts = {"file": path.name, "from": str(path.parent), "reason": reason, "at": moment}
+        with appearing(target.with_name(target.name + REASON)) as file:
+            file.write(json.dumps(facts, indent=1).encode() + b"\n")
     return target
 
 

@@ -108,6 +108,6 @@ _HINTS = {
     sqlite3.SQLITE_PERM: "check the owner and mode of the data directory",
     sqlite3.SQLITE_CANTOPEN: "check the owner and mode of the data directory",
     sqlite3.SQLITE_IOERR: "check the disk (dmesg), then run the same command again",
-    sqlite3.SQLITE_NOTADB: "this is not a SQLite file: restore it from a backup, or move it away",
+    sqlite3.SQLITE_NOTADB: "this is not a SQLite file: restore it from a backup",
     sqlite3.SQLITE_CORRUPT: "the file is damaged: restore it from a backup",
 }

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from gateway_assets import clock
 from gateway_assets.archive.engine import UniversalArchiver
 from gateway_assets.archive.manifest import live_files
-from gateway_assets.errors import StoreError
+from gateway_assets.errors import Busy, GatewayError, StoreError
 from gateway_assets.hot.dirty import clear, waiting_days, waiting_ids
 from gateway_assets.hot.schema import conflict_key
 from gateway_assets.hot.sql import Fragment, quoted, sql
@@ -33,7 +33,16 @@ class RollupResult:
     days: list[str] = field(default_factory=list)
     merged_rows: int = 0
     restored_days: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+
+    def raise_failures(self) -> None:
+        """Raise StoreError for the days that failed, after all others were merged."""
+        for day, why in self.failed.items():
+            raise StoreError(f"{self.table} {day}: {why}", hint="mend that, then: gateway rollup")
+
+
+ARCHIVED_TRIES = 5
 
 
 def drain(
@@ -48,30 +57,50 @@ def drain(
     result = RollupResult(table.name)
     waiting = [day for day in waiting_days(connection, table) if days is None or day in days]
     for number, day in enumerate(waiting, start=1):
-        if live_files(connection, table, day):
-            UniversalArchiver(connection, settings).restore(table, day, hold_days=0)
-            result.restored_days.append(clock.day_text(day))
-        with writing(connection):
-            _merge_day(connection, table, day, result)
-        result.days.append(clock.day_text(day))
+        try:
+            _drain_day(connection, table, settings, day, result)
+        except GatewayError as error:
+            # One day whose archive is damaged must not stop the others.
+            result.failed[clock.day_text(day)] = error.message
         progress(number, len(waiting))
     result.seconds = time.monotonic() - started
     return result
 
 
-def _merge_day(
-    connection: sqlite3.Connection, table: Table, day: int, result: RollupResult
+def _drain_day(
+    connection: sqlite3.Connection,
+    table: Table,
+    settings: Settings,
+    day: int,
+    result: RollupResult,
 ) -> None:
-    statement = merge_statement(table)
+    for _ in range(ARCHIVED_TRIES):
+        with writing(connection):
+            # Looked at under the write lock: an archiver may publish the day at any other time.
+            if not live_files(connection, table, day):
+                result.merged_rows += _merge_day(connection, table, day)
+                result.days.append(clock.day_text(day))
+                return
+        UniversalArchiver(connection, settings).restore(table, day, hold_days=0)
+        result.restored_days.append(clock.day_text(day))
+    raise Busy(f"{table.name} {clock.day_text(day)} is archived again and again", hint="try again")
+
+
+def _merge_day(connection: sqlite3.Connection, table: Table, day: int) -> int:
+    """Merge what is waiting for a day and clear its marks; how many rows were merged."""
+    merge, count = merge_statement(table), _count_statement(table)
+    start, end = clock.day_range(day)
+    rows = 0
     for first, last in waiting_ids(connection, table, day):
-        start, end = clock.day_range(day)
         values = {"bucket": start, "end": end, "first": first, "last": last}
-        connection.execute(statement, values)
-        count = _count_statement(table)
-        result.merged_rows += connection.execute(count, values).fetchone()[0]
+        connection.execute(merge, values)
+        rows += connection.execute(count, values).fetchone()[0]
     clear(connection, table, day)
+    return rows
 
 
+# NOT INDEXED: by id, which is the rows' own order. By the index on time, every range of ids would
+# look at the whole day.
 _IN_BUCKET = Fragment('"time" >= :bucket AND "time" < :end AND "id" BETWEEN :first AND :last')
 
 
@@ -79,7 +108,7 @@ def merge_statement(table: Table) -> str:
     """One statement that aggregates a range of rows below and merges it into the roll-up."""
     rollup = _rollup(table)
     return sql(
-        "INSERT INTO {table} ({columns}) SELECT :bucket, {keys}, {states} FROM {below} "
+        "INSERT INTO {table} ({columns}) SELECT :bucket, {keys}, {states} FROM {below} NOT INDEXED "
         "WHERE {in_bucket} GROUP BY {keys} ON CONFLICT ({conflict}) DO UPDATE SET {merged}",
         table=table.name,
         columns=[column.name for column in table.columns],
@@ -94,7 +123,11 @@ def merge_statement(table: Table) -> str:
 
 def _count_statement(table: Table) -> str:
     below = _rollup(table).below
-    return sql("SELECT count(*) FROM {below} WHERE {in_bucket}", below=below, in_bucket=_IN_BUCKET)
+    return sql(
+        "SELECT count(*) FROM {below} NOT INDEXED WHERE {in_bucket}",
+        below=below,
+        in_bucket=_IN_BUCKET,
+    )
 
 
 def _aggregate(state: State) -> str:

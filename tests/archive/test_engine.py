@@ -14,9 +14,8 @@ from gateway_assets import clock
 from gateway_assets.archive import export
 from gateway_assets.archive.engine import UniversalArchiver
 from gateway_assets.archive.manifest import live_files
-from gateway_assets.archive.totals import stored
 from gateway_assets.bridge.reconcile import difference
-from gateway_assets.errors import ArchiveDamaged, Busy
+from gateway_assets.errors import ArchiveDamaged, ArchiveError, Busy
 from gateway_assets.files.landing import Row
 from gateway_assets.files.lock import exclusive
 from gateway_assets.hot.load import load
@@ -129,7 +128,7 @@ def test_rows_that_change_while_they_are_archived_stay_hot(
 
     def change_first(*args: object) -> object:
         with open_store(settings.hot_database) as other:
-            other.execute("UPDATE ip_traffic SET rx_bytes = rx_bytes + 1 WHERE id = 5")
+            other.execute("UPDATE ip_traffic SET pid = ifnull(pid, 0) + 1 WHERE id = 5")
         return publish(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(export, "_publish", change_first)
@@ -138,7 +137,9 @@ def test_rows_that_change_while_they_are_archived_stay_hot(
     assert not list(settings.archive.rglob("*.parquet"))
     monkeypatch.undo()
     assert archiver.run(IP_TRAFFIC, [OLD[0]]).rows == 120
-    assert stored(store, IP_TRAFFIC, OLD[0]).sums["rx_bytes"] == sum(range(120)) + 3
+    (file,) = live_files(store, IP_TRAFFIC, OLD[0])
+    assert file.columns["pid"]["max"] == 42
+    assert file.columns["pid"]["min"] == 3
 
 
 def test_writers_elsewhere_do_not_stop_the_archive(
@@ -188,12 +189,15 @@ def test_pruning_needs_a_whole_file(
     (settings.archive / result.files[0]).write_bytes(b"PAR1")
     monkeypatch.setenv("GATEWAY_ARCHIVE_GRACE_HOURS", "0")
     before = hot_rows(store)
-    with pytest.raises(ArchiveDamaged):
-        UniversalArchiver(store, load_settings()).run(IP_TRAFFIC, [OLD[0]])
-    assert hot_rows(store) == before
+    pruned = UniversalArchiver(store, load_settings()).run(IP_TRAFFIC)
+    assert list(pruned.failed) == [clock.day_text(OLD[0])]
+    assert pruned.pruned_rows == 240, "the other days are not kept waiting"
+    with pytest.raises(ArchiveError, match="part-"):
+        pruned.raise_failures()
+    assert hot_rows(store)[:120] == before[:120]
 
 
-def test_orphans_are_swept_and_never_answered(
+def test_unknown_files_are_never_answered_and_never_deleted(
     archiver: UniversalArchiver, settings: Settings
 ) -> None:
     result = archiver.run(IP_TRAFFIC, [OLD[0]])
@@ -203,6 +207,33 @@ def test_orphans_are_swept_and_never_answered(
     assert not difference(IP_TRAFFIC, settings)
     archiver.run(IP_TRAFFIC, [OLD[0]])
     assert list(file.parent.iterdir()) == [file]
+    (aside,) = (settings.archive.parent / "orphans").rglob("*.parquet")
+    assert aside.read_bytes() == file.read_bytes()
+
+
+def test_a_replaced_hot_database_costs_no_archived_row(
+    archiver: UniversalArchiver, settings: Settings
+) -> None:
+    files = archiver.run(IP_TRAFFIC).files
+    settings.hot_database.unlink()
+    with open_store(settings.hot_database) as empty:
+        UniversalArchiver(empty, settings).run(IP_TRAFFIC)
+    assert all((settings.archive.parent / "orphans" / file).exists() for file in files)
+
+
+def test_rows_stay_while_their_roll_up_does_not_add_up(
+    archiver: UniversalArchiver, store: sqlite3.Connection
+) -> None:
+    store.execute("UPDATE ip_traffic_daily SET tx_bytes = tx_bytes + 1 WHERE id = 1")
+    result = archiver.run(IP_TRAFFIC)
+    assert "ip_traffic_daily has" in result.failed[clock.day_text(OLD[0])]
+    assert result.days == [clock.day_text(day) for day in OLD[1:]]
+
+
+def test_a_day_that_is_not_archived_cannot_be_restored(archiver: UniversalArchiver) -> None:
+    with pytest.raises(ArchiveError, match="nothing of ip_traffic"):
+        archiver.restore(IP_TRAFFIC, OLD[0])
+    assert len(archiver.run(IP_TRAFFIC).days) == 3
 
 
 def test_one_archiver_at_a_time(

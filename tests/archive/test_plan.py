@@ -42,8 +42,8 @@ def state(
 def test_the_border_of_hot_days() -> None:
     steps = plan(state(19_991, 19_992, 19_993, 19_999, 20_000, 20_001), RULES)
     assert [type(step) for step in steps] == [Export, Export, Keep, Keep, Keep, Keep]
-    assert steps[2].reason == "hot: younger than hot_days = 7"
-    assert steps[4].reason == "hot: the day is not over"
+    assert steps[2].reason == "younger than hot_days = 7"
+    assert steps[4].reason == "the day is not over"
 
 
 def test_no_hot_days_still_keep_today() -> None:

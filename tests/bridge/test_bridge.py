@@ -14,6 +14,7 @@ from gateway_assets.bridge.bridge import UnifiedQueryBridge, tables_in
 from gateway_assets.bridge.overview import overview
 from gateway_assets.errors import ArchiveDamaged, QueryError
 from gateway_assets.hot.load import load
+from gateway_assets.hot.store import open_store
 from gateway_assets.rollups.drain import drain
 from gateway_assets.settings import Settings, load_settings
 from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY, TABLES
@@ -94,6 +95,20 @@ def test_a_missing_or_broken_file_is_an_error_that_names_it(
     assert bridge.rows("SELECT count(*) AS n FROM ip_traffic_daily")[0]["n"]
 
 
+def test_no_column_hides_another(bridge: UnifiedQueryBridge) -> None:
+    assert bridge.rows("SELECT 1 AS a, 2 AS a, 3 AS b") == [{"a": 1, "a_2": 2, "b": 3}]
+
+
+def test_a_path_is_no_pattern(tmp_path: Path) -> None:
+    odd = load_settings(data_dir=tmp_path / "da[t]a*?")
+    with open_store(odd.hot_database) as store:
+        land_days(odd.landing, DAYS)
+        load(store, IP_TRAFFIC, odd)
+        drain(store, IP_TRAFFIC_DAILY, odd)
+        assert UniversalArchiver(store, odd).run(IP_TRAFFIC).rows == 360
+    assert UnifiedQueryBridge(odd).rows("SELECT count(*) AS n FROM ip_traffic") == [{"n": 1320}]
+
+
 def test_names_are_found_as_words() -> None:
     assert tables_in('SELECT 1 FROM "IP_Traffic_Daily"') == [IP_TRAFFIC_DAILY]
     assert tables_in("SELECT 1 FROM ip_traffic, ip_traffic_daily") == list(TABLES)
@@ -123,6 +138,8 @@ REFUSED = [
     "WITH x AS (INSERT INTO ip_traffic VALUES (1)) SELECT 1",
     "SELECT 1; SELECT 2",
     "COPY (SELECT 1) TO '{archive}/x.parquet'",
+    "EXPLAIN ANALYZE COPY (SELECT 1) TO '{archive}/x.parquet'",
+    "EXPLAIN SELECT 1",
     "COPY (SELECT 1) TO '/tmp/x.csv'",
     "ATTACH '{data}/hot.db'",
     "INSTALL httpfs",

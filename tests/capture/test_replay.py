@@ -91,7 +91,7 @@ def test_recorded_rows_and_damage_among_them(
     assert (summary["tx_bytes"], summary["rx_bytes"], summary["rows"]) == (10, 14, 2)
     assert summary["remotes"] == 1
     assert summary["parse_errors"] == len(damaged) + 4
-    assert "line 3 is left out: bytes cannot be negative" in errors
+    assert "line 3 is left out: tx_bytes is not an amount" in errors
     found = [(row[6], row[7], row[8]) for row in rows_of(tmp_path)]
     assert found == [("192.0.2.7", None, None), ("192.0.2.7", "curl", 9)]
 

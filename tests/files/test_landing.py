@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
+import os
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_assets.errors import DamagedFile
-from gateway_assets.files.appear import PARTIAL
+from gateway_assets.errors import DamagedFile, LandingError
+from gateway_assets.files.appear import PARTIAL, appearing, partial_path
 from gateway_assets.files.landing import (
     Origin,
     Stamp,
@@ -140,23 +143,68 @@ def test_compressed_files_are_read_and_cut_ones_refused(tmp_path: Path) -> None:
         read_landing(packed, SOURCE)
 
 
-def test_what_a_killed_writer_left_is_sealed_once(tmp_path: Path) -> None:
-    landed = land_rows(tmp_path, TODAY, 0, 10)
+def left_behind(root: Path, keep: int) -> Path:
+    """A landing file of ten rows as a killed writer leaves it: hidden, cut in the middle."""
+    landed = land_rows(root, TODAY, 0, 10)
     lines = landed.path.read_bytes().splitlines(keepends=True)
     landed.path.unlink()
-    left = landed.path.with_name(f".{landed.path.name}{PARTIAL}")
-    left.write_bytes(b"".join(lines[:8]) + lines[8][:20])
+    partial = partial_path(landed.path)
+    partial.write_bytes(b"".join(lines[:keep]) + lines[keep][:20])
+    return partial
+
+
+def test_what_a_killed_writer_left_is_sealed_once(tmp_path: Path) -> None:
+    left_behind(tmp_path, 8)
     (sealed,) = salvage(tmp_path, SOURCE, ORIGIN)
-    assert (sealed.rows, sealed.complete, sealed.name) == (7, False, landed.name)
+    assert (sealed.rows, sealed.complete) == (7, False)
     assert read_landing(sealed.path, SOURCE).landed == sealed
     assert salvage(tmp_path, SOURCE, ORIGIN) == []
+    assert not list(tmp_path.rglob(f".*{PARTIAL}"))
 
 
-def test_salvage_of_rubbish_leaves_nothing(tmp_path: Path) -> None:
-    landed = land_rows(tmp_path, TODAY, 0, 1)
-    landed.path.with_name(f".{landed.name}.ndjson{PARTIAL}").write_bytes(b"rubbish\nmore\n")
+def test_a_salvage_that_failed_is_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_behind(tmp_path, 8)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("os.fsync", full)
+        with pytest.raises(LandingError, match="disk is full"):
+            salvage(tmp_path, SOURCE, ORIGIN)
+    assert [sealed.rows for sealed in salvage(tmp_path, SOURCE, ORIGIN)] == [7]
+
+
+def test_rubbish_that_a_writer_left_is_shown_to_the_loader(tmp_path: Path) -> None:
+    partial = left_behind(tmp_path, 1)
+    partial.write_bytes(b"rubbish\nmore\n")
     assert salvage(tmp_path, SOURCE, ORIGIN) == []
-    assert list(landing_files(tmp_path, SOURCE)) == [landed.path]
+    (shown,) = landing_files(tmp_path, SOURCE)
+    with pytest.raises(DamagedFile):
+        read_landing(shown, SOURCE)
+
+
+def test_two_writers_of_one_name_do_not_touch_each_other(tmp_path: Path) -> None:
+    first = land_rows(tmp_path, TODAY, 0, 3)
+    content = first.path.read_bytes()
+    first.path.unlink()
+    with suppress(FileExistsError), appearing(first.path) as one, appearing(first.path) as two:
+        one.write(content)
+        two.write(b"other")
+    assert first.path.read_bytes() == b"other"
+    assert [path.name for path in first.path.parent.iterdir()] == [first.path.name]
+
+
+def test_names_that_are_no_files_or_no_text_are_survived(tmp_path: Path) -> None:
+    folder = land_rows(tmp_path, TODAY, 0, 1).path.parent
+    (folder / "folder.ndjson").mkdir()
+    (folder / "loop.ndjson").symlink_to("loop.ndjson")
+    odd = os.fsencode(folder) + b"/\xff.ndjson"
+    with open(odd, "wb") as file:  # noqa: PTH123  a name that is not UTF-8
+        file.write(b"x")
+    assert len(list(landing_files(tmp_path, SOURCE))) == 2
 
 
 @given(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -15,8 +17,8 @@ from hypothesis import strategies as st
 
 from gateway_assets.archive.totals import files_that_differ, loaded, stored
 from gateway_assets.errors import Busy, StoreError
-from gateway_assets.files.landing import landing_files, read_landing
-from gateway_assets.hot.load import _insert, load, pending
+from gateway_assets.files.landing import landing_files
+from gateway_assets.hot.load import load, pending
 from gateway_assets.hot.quarantine import REASON, quarantined
 from gateway_assets.hot.store import open_store, translated
 from gateway_assets.settings import Settings, load_settings
@@ -82,9 +84,35 @@ def test_another_file_under_a_loaded_name_goes_aside(
     first.path.unlink()
     second = land_rows(settings.landing, TODAY, 0, 4, sent=7)
     assert second.name == first.name
-    reason = _insert(store, IP_TRAFFIC, read_landing(second.path, SOURCE))
-    assert reason is not None and "another file of this name" in reason
+    (reason,) = load(store, IP_TRAFFIC, settings).quarantined
+    assert "another file of this name" in reason
     assert len(rows_of(store)) == 3
+    assert len(quarantined(settings.quarantine / "ip_traffic")) == 1
+
+
+def test_the_same_file_compressed_is_loaded_once(
+    store: sqlite3.Connection, settings: Settings
+) -> None:
+    first = land_rows(settings.landing, TODAY, 0, 30)
+    load(store, IP_TRAFFIC, settings)
+    packed = first.path.with_suffix(".ndjson.gz")
+    packed.write_bytes(gzip.compress(first.path.read_bytes()))
+    result = load(store, IP_TRAFFIC, settings)
+    assert (result.already_loaded, result.quarantined, packed.exists()) == (1, [], False)
+    assert not pending(store, SOURCE, settings.landing)
+    assert len(rows_of(store)) == 30
+
+
+def test_names_that_are_not_text_or_too_long_stop_nothing(
+    store: sqlite3.Connection, settings: Settings
+) -> None:
+    good = land_rows(settings.landing, TODAY, 0, 3)
+    for name in (b"\xff.ndjson", b"x" * 240 + b".ndjson"):
+        with open(os.fsencode(good.path.parent) + b"/" + name, "wb") as file:  # noqa: PTH123
+            file.write(b"rubbish")
+    result = load(store, IP_TRAFFIC, settings)
+    assert (result.rows, len(result.quarantined)) == (3, 2)
+    assert not pending(store, SOURCE, settings.landing)
 
 
 def test_loaded_files_are_removed_after_their_time_only(

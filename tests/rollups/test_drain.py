@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import AbstractContextManager
 from random import Random
 
 import pytest
@@ -10,8 +11,11 @@ import pytest
 from gateway_assets import clock
 from gateway_assets.archive.engine import UniversalArchiver
 from gateway_assets.archive.totals import expected_sums, stored
+from gateway_assets.errors import StoreError
 from gateway_assets.files.landing import Stamp, land
 from gateway_assets.hot.load import load
+from gateway_assets.hot.store import open_store, writing
+from gateway_assets.rollups import drain as drain_module
 from gateway_assets.rollups.drain import drain
 from gateway_assets.settings import Settings, load_settings
 from gateway_assets.sources.ip_traffic import SOURCE
@@ -19,6 +23,53 @@ from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY
 from tests.traffic import ORIGIN, TODAY, land_days, land_rows, row
 
 DAY = TODAY - 2
+
+
+def test_a_day_archived_at_the_wrong_moment_is_restored_first(
+    store: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The archiver publishes the roll-up's day after the drain has begun with it."""
+    monkeypatch.setenv("GATEWAY_HOT_DAYS", '{"ip_traffic": 0, "ip_traffic_daily": 0}')
+    monkeypatch.setenv("GATEWAY_ARCHIVE_GRACE_HOURS", "0")
+    settings = load_settings()
+    land_rows(settings.landing, DAY, 0, 30)
+    load(store, IP_TRAFFIC, settings)
+    drain(store, IP_TRAFFIC_DAILY, settings)
+    entered = iter(range(1))
+
+    def archive_first(connection: sqlite3.Connection) -> AbstractContextManager[None]:
+        if next(entered, None) is not None:
+            with open_store(settings.hot_database) as other:
+                UniversalArchiver(other, settings).run(IP_TRAFFIC_DAILY)
+            land_rows(settings.landing, DAY, 1, 30)
+            load(connection, IP_TRAFFIC, settings)
+        return writing(connection)
+
+    store.execute("INSERT INTO dirty_buckets VALUES ('other', 0, 0, 0)")
+    monkeypatch.setattr(drain_module, "writing", archive_first)
+    monkeypatch.setattr(drain_module, "waiting_days", lambda *_: [DAY])
+    drain(store, IP_TRAFFIC_DAILY, settings)
+    assert rolled_up(store) == recomputed(store)
+
+
+def test_one_damaged_day_does_not_stop_the_others(
+    store: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWAY_HOT_DAYS", '{"ip_traffic": 0, "ip_traffic_daily": 0}')
+    settings = load_settings()
+    land_days(settings.landing, range(DAY, TODAY))
+    load(store, IP_TRAFFIC, settings)
+    drain(store, IP_TRAFFIC_DAILY, settings)
+    UniversalArchiver(store, settings).run(IP_TRAFFIC_DAILY, [DAY])
+    next(settings.archive.rglob("*.parquet")).unlink()
+    for day in (DAY, TODAY):
+        land_rows(settings.landing, day, 100, 10)
+    load(store, IP_TRAFFIC, settings)
+    result = drain(store, IP_TRAFFIC_DAILY, settings)
+    assert result.days == [clock.day_text(TODAY)]
+    assert list(result.failed) == [clock.day_text(DAY)]
+    with pytest.raises(StoreError, match="is missing"):
+        result.raise_failures()
 
 
 def recomputed(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
