@@ -15,6 +15,7 @@ import signal
 import sqlite3
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -22,6 +23,7 @@ from typing import Any
 
 from gateway_assets.archive import prune
 from gateway_assets.archive.engine import UniversalArchiver
+from gateway_assets.archive.manifest import live_files
 from gateway_assets.bridge.bridge import UnifiedQueryBridge
 from gateway_assets.bridge.reconcile import difference
 from gateway_assets.files.landing import Landed
@@ -51,7 +53,8 @@ def _roll_up(connection: sqlite3.Connection, settings: Settings) -> None:
 
 
 def _restore(connection: sqlite3.Connection, settings: Settings) -> None:
-    UniversalArchiver(connection, settings).restore(IP_TRAFFIC, DAYS[0])
+    if live_files(connection, IP_TRAFFIC, DAYS[0]):
+        UniversalArchiver(connection, settings).restore(IP_TRAFFIC, DAYS[0])
 
 
 def _late(connection: sqlite3.Connection, settings: Settings) -> None:
@@ -111,6 +114,8 @@ def _in_child(work: Work, settings: Settings, kill_at: int = 0) -> bool:
                 work(connection, settings)
             sys.setprofile(None)
             status = 0
+        except BaseException:  # noqa: BLE001  said, then turned into an exit status
+            traceback.print_exc()
         finally:
             os._exit(status)
     _, status = os.waitpid(child, 0)

@@ -26,6 +26,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gateway_assets.capture.netlink import (
+    CLOSE,
     CLOSE_WAIT,
     CLOSING,
     FIN_WAIT1,
@@ -39,9 +40,23 @@ from gateway_assets.capture.netlink import (
 _FIN_ARRIVED = frozenset({CLOSE_WAIT, LAST_ACK, CLOSING, TIME_WAIT})
 
 
-def open_payload(found: TcpSocket) -> int:
-    """Payload received by a socket in a dump."""
-    return found.received - (found.state in _FIN_ARRIVED and found.received > 0)
+def open_payload(found: TcpSocket, earlier: TcpSocket | None) -> int:
+    """Payload that a socket in a dump has certainly received.
+
+    The kernel reads a socket's state just before its counters. So when the counter has grown
+    since the dump before, its last byte may be a FIN that came in between; the next dump tells.
+    """
+    fin = found.state in _FIN_ARRIVED
+    grown = earlier is None or earlier.received != found.received
+    ending = found.state == CLOSE  # it ends while it is dumped, and how is told by its last event
+    return max(0, found.received - (fin or grown or ending))
+
+
+def with_memory(found: TcpSocket, earlier: TcpSocket | None) -> TcpSocket:
+    """A socket in a dump; a FIN that had arrived before has arrived, whatever the state is now."""
+    if earlier and earlier.state in _FIN_ARRIVED:
+        return found._replace(state=earlier.state)
+    return found
 
 
 def final_payload(gone: TcpSocket, earlier: TcpSocket | None, remains: Callable[[], int]) -> int:

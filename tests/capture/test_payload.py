@@ -6,7 +6,7 @@ import pytest
 
 from gateway_assets.capture import netlink
 from gateway_assets.capture.netlink import Connection, TcpSocket
-from gateway_assets.capture.payload import final_payload, open_payload
+from gateway_assets.capture.payload import final_payload, open_payload, with_memory
 
 ENDS = Connection(2, 40000, 443, bytes(16), bytes(16))
 GONE = TcpSocket(1, netlink.CLOSE, ENDS, 0, 0, 0, 1001, 500, 3)
@@ -22,8 +22,25 @@ def never() -> int:
     [(1, 1001), (4, 1001), (5, 1001), (6, 1000), (8, 1000), (9, 1000), (11, 1000)],
 )
 def test_in_a_dump_the_state_tells(state: int, payload: int) -> None:
-    assert open_payload(GONE._replace(state=state)) == payload
-    assert open_payload(GONE._replace(state=state, received=0)) == 0
+    found = GONE._replace(state=state)
+    assert open_payload(found, found) == payload
+    assert open_payload(GONE._replace(state=state, received=0), None) == 0
+
+
+def test_a_byte_that_may_be_a_fin_waits_for_the_next_dump() -> None:
+    assert open_payload(OPEN, None) == 399
+    assert open_payload(OPEN, OPEN) == 400
+    assert open_payload(OPEN._replace(received=500), OPEN) == 499
+    assert open_payload(OPEN._replace(received=401, state=8), OPEN) == 400
+    ending = OPEN._replace(received=401, state=netlink.CLOSE)
+    assert open_payload(ending, ending) == 400
+
+
+def test_a_fin_that_has_arrived_is_not_forgotten() -> None:
+    waiting = OPEN._replace(received=401, state=8)
+    assert with_memory(OPEN._replace(received=401, state=netlink.CLOSE), waiting) == waiting
+    assert with_memory(waiting, OPEN) == waiting
+    assert with_memory(waiting, None) == waiting
 
 
 @pytest.mark.parametrize(

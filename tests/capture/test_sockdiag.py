@@ -88,10 +88,6 @@ def test_what_was_sent_before_the_start_is_not_counted() -> None:
             server.recv(7)
             mine = [delta for delta in backend.read(0) if delta.pid == os.getpid()]
             backend.close()
-    assert (
-        sorted((delta.tx_bytes, delta.rx_bytes) for delta in mine)
-        == [(0, 0), (0, 7), (7, 0)][-len(mine) :]
-    )
     assert sum(delta.tx_bytes for delta in mine) == sum(delta.rx_bytes for delta in mine) == 7
     name = Path("/proc/self/comm").read_text().strip()
     assert {delta.process for delta in mine} == {name}

@@ -159,6 +159,15 @@ class Watch:
                 assert status == 0
                 children -= {pid}
 
+    def until_quiet(self) -> None:
+        """The kernel announces the last ends later, from a work queue of its own."""
+        quiet = 0
+        while quiet < 20:
+            before = str(self.counted)
+            self.count(0.02)
+            self.count(0)
+            quiet = quiet + 1 if str(self.counted) == before else 0
+
 
 def main(name: str, up: int, down: int) -> None:
     client, server = SCENARIOS[name](up, down)
@@ -179,9 +188,7 @@ def main(name: str, up: int, down: int) -> None:
                 server(End(connection, watch.watched, turn))
 
     watch.until_gone({fork(play_client), fork(play_server)})
-    for _ in range(10):  # the kernel announces the last ends a moment later
-        watch.count(0.02)
-    watch.count(0)
+    watch.until_quiet()
     result = {"client": watch.counted[SERVER], "server": watch.counted[CLIENT]}
     sys.stdout.write(json.dumps({**result, "lost": watch.backend.lost_events}))
     watch.backend.close()

@@ -26,7 +26,7 @@ from gateway_assets.capture.netlink import (
     Link,
     TcpSocket,
 )
-from gateway_assets.capture.payload import final_payload, open_payload
+from gateway_assets.capture.payload import final_payload, open_payload, with_memory
 from gateway_assets.capture.processes import NOBODY, Owner, Processes
 from gateway_assets.errors import CaptureError, UsageError
 
@@ -53,6 +53,7 @@ class SockDiag:
         self._lost_at_dump = 0
         self._next = 0.0
         self._poll()  # after the link listens: from here on nothing can end unseen
+        self._poll()  # confirms the first
         self._events()
         self._next = time.monotonic() + PAUSE
 
@@ -63,6 +64,8 @@ class SockDiag:
         if timeout == 0 or time.monotonic() >= self._next:
             self._next = time.monotonic() + PAUSE
             deltas += self._poll()
+        if timeout == 0:
+            deltas += self._poll()  # confirms what the one before could not be sure of
         return deltas
 
     def close(self) -> None:
@@ -78,11 +81,16 @@ class SockDiag:
             self._lost_at_dump = self.lost_events
             self._forget_absent({found.cookie for found in sockets})
         moment = clock.now()
-        return [
-            self._delta(found, moment, open_payload(found))
-            for found in sockets
-            if found.state != LISTEN
-        ]
+        return [self._open_delta(found, moment) for found in sockets if found.state != LISTEN]
+
+    def _open_delta(self, found: TcpSocket, moment: int) -> Delta:
+        earlier = self._earlier(found)
+        found = with_memory(found, earlier)
+        return self._delta(found, moment, open_payload(found, earlier))
+
+    def _earlier(self, found: TcpSocket) -> TcpSocket | None:
+        before = self._counted.get(found.cookie)
+        return before[0] if before else None
 
     def _events(self) -> list[Delta]:
         moment = clock.now()
@@ -93,9 +101,8 @@ class SockDiag:
         return deltas
 
     def _last_delta(self, gone: TcpSocket, moment: int) -> Delta:
-        earlier = self._counted.get(gone.cookie)
         remains = partial(self._remains, gone.connection)
-        payload = final_payload(gone, earlier[0] if earlier else None, remains)
+        payload = final_payload(gone, self._earlier(gone), remains)
         delta = self._delta(gone, moment, payload)
         del self._counted[gone.cookie]
         return delta
@@ -119,8 +126,7 @@ class SockDiag:
     def _settled(self, key: tuple[str, Owner], tx: int, rx: int) -> tuple[int, int]:
         """A delta is never negative; what was counted too high comes off the next ones.
 
-        The kernel reads a socket's state just before its counters, so a FIN that arrives in
-        between is a byte too many in that dump. A segment sent again is one too few in the next.
+        A segment sent again is counted as sent in one dump and as sent twice in the next.
         """
         if rx < 0 or tx < 0 or key in self._owed:
             owed_tx, owed_rx = self._owed.pop(key, (0, 0))
