@@ -54,6 +54,12 @@ def test_three_hundred_connections_between_two_dumps() -> None:
 
 
 @needs_root
+def test_the_port_of_a_listener_may_also_be_an_outgoing_one() -> None:
+    found = watch("same_port", 100, 2000)
+    assert found == {"client": [100, 2000], "server": [2000, 100], "lost": 0}
+
+
+@needs_root
 def test_mapped_addresses_are_counted_as_ipv4() -> None:
     assert watch("mapped", 10, 20) == {"client": [10, 20], "server": [20, 10], "lost": 0}
 

@@ -125,6 +125,7 @@ SCENARIOS = {
     "unread": unread,
     "many": server_first,
     "mapped": client_first,
+    "same_port": server_first,
 }
 
 
@@ -178,7 +179,8 @@ def main(name: str, up: int, down: int) -> None:
 
     def play_client() -> None:
         for _ in range(REPEATED.get(name, 1)):
-            with socket.create_connection(address, source_address=(CLIENT, 0)) as connection:
+            near = (CLIENT, address[1] if name == "same_port" else 0)
+            with socket.create_connection(address, source_address=near) as connection:
                 client(End(connection, watch.watched, turn))
         os.write(turn[1], b"!")  # whoever still waits may go
 

@@ -33,6 +33,7 @@ from gateway_assets.errors import CaptureError, UsageError
 PAUSE = 1.0  # seconds between two dumps
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 _KEEP_ABSENT = 10_000
+_ANY_ADDRESS = bytes(16)
 
 Counted = tuple[TcpSocket, Owner, int, int]  # as last dumped, its owner, payload reported: tx, rx
 
@@ -47,7 +48,7 @@ class SockDiag:
         self.lost_events = 0
         self._link = Link()
         self._processes = Processes()
-        self._listeners: dict[int, Owner] = {}
+        self._listeners: dict[tuple[bytes, int], Owner] = {}
         self._counted: dict[int, Counted] = {}
         self._owed: dict[tuple[str, Owner], tuple[int, int]] = {}
         self._lost_at_dump = 0
@@ -76,7 +77,9 @@ class SockDiag:
         self._processes.look_up(found.inode for found in sockets)
         owner = self._processes.owner
         listening = [found for found in sockets if found.state == LISTEN]
-        self._listeners = {at.connection.local_port: owner(at.inode) for at in listening}
+        self._listeners = {
+            (at.connection.local, at.connection.local_port): owner(at.inode) for at in listening
+        }
         if self._lost_at_dump != self.lost_events:
             self._lost_at_dump = self.lost_events
             self._forget_absent({found.cookie for found in sockets})
@@ -110,9 +113,14 @@ class SockDiag:
     def _remains(self, ends: Connection) -> int:
         """What is left of a connection; its listener may have gone, or its ends be in use again."""
         left = self._link.state(ends)
-        if left not in (TIME_WAIT, FIN_WAIT2) and ends.local_port in self._listeners:
+        if left not in (TIME_WAIT, FIN_WAIT2) and self._listener(ends):
             return LISTEN
         return left
+
+    def _listener(self, ends: Connection) -> Owner | None:
+        """Who listens at the near end: the port alone may also be another's outgoing one."""
+        exact = self._listeners.get((ends.local, ends.local_port))
+        return exact or self._listeners.get((_ANY_ADDRESS, ends.local_port))
 
     def _delta(self, found: TcpSocket, moment: int, received: int) -> Delta:
         before = self._counted.get(found.cookie)
@@ -139,7 +147,7 @@ class SockDiag:
         if known.pid is None:
             known = self._processes.owner(found.inode)
         if known.pid is None:  # too short for a dump, or not accepted yet: who listens there
-            known = self._listeners.get(found.connection.local_port, NOBODY)
+            known = self._listener(found.connection) or NOBODY
         return known
 
     def _forget_absent(self, present: set[int]) -> None:
