@@ -4,6 +4,7 @@ Promise: an answer is complete or an error. A query reads the manifest and the h
 SQLite transaction, so it sees one consistent state while archiving goes on.
 
 ``bridge``    UnifiedQueryBridge: SQL over the declared tables
+``scans``     which columns and which time a statement needs of each table
 ``tiers``     the hot rows and the cold files that together are a table at one moment
 ``guard``     what SQL is let through, and a DuckDB that can touch nothing else
 ``reconcile`` whether every loaded row is answered exactly once

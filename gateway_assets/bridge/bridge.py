@@ -10,9 +10,10 @@ import duckdb
 import pyarrow as pa
 
 from gateway_assets.bridge.guard import check_statement, exact, lock, locked_session, refusal
+from gateway_assets.bridge.scans import TYPES, needs
 from gateway_assets.bridge.tiers import Tiers, damaged, existing_paths, read_tiers
 from gateway_assets.errors import ArchiveDamaged
-from gateway_assets.hot.sql import Fragment, literal, sql
+from gateway_assets.hot.sql import Fragment, literal, quoted, sql
 from gateway_assets.hot.store import open_store
 from gateway_assets.settings import Settings
 from gateway_assets.table import Table
@@ -55,9 +56,11 @@ class UnifiedQueryBridge:
         return self._try(text, params, take)
 
     def _try(self, text: str, params: Sequence[Any], take: Take[Answer]) -> Answer:
-        with open_store(self._settings.hot_database) as connection:
-            tiers = read_tiers(connection, tables_in(text))
+        used = tables_in(text)
         with locked_session(self._settings) as session:
+            needed = needs(session, text, params, used)
+            with open_store(self._settings.hot_database) as connection:
+                tiers = read_tiers(connection, {table: needed[table.name] for table in used})
             try:
                 for tier in tiers:
                     self._show(session, tier)
@@ -77,8 +80,9 @@ class UnifiedQueryBridge:
             cold = f"UNION ALL BY NAME FROM read_parquet([{files}], hive_partitioning = false)"
         session.execute(
             sql(
-                "CREATE VIEW {view} AS FROM {hot} {cold}",
+                "CREATE VIEW {view} AS SELECT {columns} FROM {hot} {cold}",
                 view=name,
+                columns=_columns(tiers),
                 hot=f"{name}_hot",
                 cold=Fragment(cold),
             )
@@ -92,6 +96,22 @@ class UnifiedQueryBridge:
                     path = file.below(self._settings.archive)
                     return damaged(tier.table, f"archive file {path} cannot be read")
         return refusal(error)
+
+
+def _columns(tiers: Tiers) -> Fragment:
+    """All columns of the table; those that nobody looks at are NULL on the hot side.
+
+    They must exist: what ``*`` and NATURAL JOIN mean depends on them.
+    """
+    present = set(tiers.hot.schema.names)
+    return Fragment(
+        ", ".join(
+            quoted(column.name)
+            if column.name in present
+            else f"NULL::{TYPES[column.kind]} AS {quoted(column.name)}"
+            for column in tiers.table.stored
+        )
+    )
 
 
 def _dicts(relation: Relation) -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,30 +10,42 @@ import pyarrow as pa
 
 from gateway_assets.archive.manifest import ArchiveFile, live_files
 from gateway_assets.archive.parquet import arrow_batches, arrow_schema
+from gateway_assets.bridge.scans import Need
 from gateway_assets.errors import ArchiveDamaged
 from gateway_assets.hot.sql import sql
 from gateway_assets.hot.store import reading
 from gateway_assets.hot.visible import visible
-from gateway_assets.table import Table
+from gateway_assets.table import ID, Table
 
 BATCH_ROWS = 65_536
 
 
 class Tiers(NamedTuple):
-    """One table's rows, each in exactly one of the two."""
+    """What a statement needs of one table's rows, each in exactly one of the two.
+
+    ``hot`` has the needed columns only, in the table's order.
+    """
 
     table: Table
     hot: pa.Table
     cold: list[ArchiveFile]
 
 
-def read_tiers(connection: sqlite3.Connection, tables: Iterable[Table]) -> list[Tiers]:
+def read_tiers(connection: sqlite3.Connection, needed: dict[Table, Need]) -> list[Tiers]:
     """The tiers of several tables, all as of the same moment."""
     with reading(connection):
         return [
-            Tiers(table, _visible_rows(connection, table), live_files(connection, table))
-            for table in tables
+            Tiers(table, _visible_rows(connection, table, need), _files(connection, table, need))
+            for table, need in needed.items()
         ]
+
+
+def _files(connection: sqlite3.Connection, table: Table, need: Need) -> list[ArchiveFile]:
+    return [
+        file
+        for file in live_files(connection, table)
+        if file.last_time >= need.start and file.first_time < need.end
+    ]
 
 
 def existing_paths(tiers: Tiers, root: Path) -> list[str]:
@@ -60,13 +71,16 @@ def damaged(table: Table, what: str) -> ArchiveDamaged:
     )
 
 
-def _visible_rows(connection: sqlite3.Connection, table: Table) -> pa.Table:
+def _visible_rows(connection: sqlite3.Connection, table: Table, need: Need) -> pa.Table:
+    # At least one column: rows are counted even when none of their values is needed.
+    names = [column.name for column in table.stored if column.name in need.columns] or [ID.name]
     query = sql(
-        "SELECT {columns} FROM {table} WHERE {visible}",
-        columns=[column.name for column in table.stored],
+        'SELECT {columns} FROM {table} WHERE "time" >= ? AND "time" < ? AND {visible}',
+        columns=names,
         table=table.name,
         visible=visible(connection, table),
     )
-    schema = arrow_schema(table)
-    batches = arrow_batches(connection.execute(query), schema, BATCH_ROWS)
-    return pa.Table.from_batches(batches, schema)
+    whole = arrow_schema(table)
+    schema = pa.schema([whole.field(name) for name in names])
+    cursor = connection.execute(query, (need.start, need.end))
+    return pa.Table.from_batches(arrow_batches(cursor, schema, BATCH_ROWS), schema)
