@@ -8,6 +8,6 @@ import dagster as dg
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 from gateway_assets.defs.build import build_defs  # noqa: E402  after the filter
-from gateway_assets.settings import load_settings  # noqa: E402
+from gateway_assets.settings import load_settings  # noqa: E402  after the filter
 
 defs = build_defs(load_settings())

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import duckdb
 import pyarrow as pa
 
+from gateway_assets.archive.verify import damage
 from gateway_assets.bridge.guard import check_statement, exact, lock, locked_session, refusal
 from gateway_assets.bridge.scans import TYPES, needs
 from gateway_assets.bridge.tiers import Tiers, damaged, existing_paths, read_tiers
@@ -20,6 +21,17 @@ from gateway_assets.table import Table
 from gateway_assets.tables import TABLES
 
 MOVED_TRIES = 3
+# What a statement can bring about with all files whole.
+_OWN_ERRORS = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.ConversionException,
+    duckdb.InterruptException,
+    duckdb.OutOfMemoryException,
+    duckdb.OutOfRangeException,
+    duckdb.ParserException,
+    duckdb.PermissionException,
+)
 Relation = duckdb.DuckDBPyRelation
 Answer = TypeVar("Answer")
 Take = Callable[[Relation], Answer]
@@ -90,11 +102,13 @@ class UnifiedQueryBridge:
 
     def _explained(self, error: duckdb.Error, tiers: Collection[Tiers]) -> Exception:
         """An error of reading a file names the file; any other is the query's own."""
-        for tier in tiers:
-            for file in tier.cold:
-                if file.path in str(error):
-                    path = file.below(self._settings.archive)
-                    return damaged(tier.table, f"archive file {path} cannot be read")
+        if not isinstance(error, _OWN_ERRORS):
+            root = self._settings.archive
+            for tier in tiers:
+                for file in tier.cold:
+                    found = damage(file, tier.table, root)
+                    if found:
+                        return damaged(tier.table, found)
         return refusal(error)
 
 
