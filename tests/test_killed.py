@@ -14,9 +14,9 @@ import pytest
 @pytest.mark.parametrize(
     ("work", "first", "step", "at_least"),
     [
-        ("load", 311, 797, 20),
+        ("load", 311, 701, 20),
         ("rollup", 11, 13, 20),
-        ("archive", 97, 1601, 20),
+        ("archive", 97, 1301, 20),
         ("restore", 53, 199, 20),
         ("late", 401, 3001, 20),
     ],
