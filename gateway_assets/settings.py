@@ -106,6 +106,9 @@ class Settings(BaseSettings):
     capture_interval_seconds: int = Field(
         30, ge=1, le=3600, description="Length of one row's interval when capturing."
     )
+    run_keep_days: Days = Field(
+        7, description="How long Dagster's runs of the load job stay; the newest hundred always do."
+    )
     dagster_host: str = Field("127.0.0.1", description="Address the Dagster UI listens on.")
     dagster_port: int = Field(3000, ge=1, le=65_535, description="Port the Dagster UI listens on.")
 

@@ -6,6 +6,7 @@
 ``cold``        archives, one asset per table, daily partitions
 ``answers``     what stands where, and whether every row answers once
 ``automation``  the sensor on landing files, the schedules, the jobs behind them
+``retention``   old runs of the load job go
 ``describe``    how results become metadata that the UI shows and plots
 ``build``       all of it as one Definitions
 ``execute``     run a job in this process, kept in the instance's history

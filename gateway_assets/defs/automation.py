@@ -15,6 +15,7 @@ from gateway_assets.archive.plan import Keep, look, plan, rules_for
 from gateway_assets.defs.answers import NAME as OVERVIEW
 from gateway_assets.defs.cold import archive_name
 from gateway_assets.defs.landing import raw_name
+from gateway_assets.defs.retention import SHORT_LIVED
 from gateway_assets.hot.dirty import waiting_days
 from gateway_assets.hot.load import pending
 from gateway_assets.hot.store import open_store
@@ -41,7 +42,7 @@ def jobs() -> list[Any]:  # Dagster does not export the type
     ]
     short = {"dagster/max_runtime": "900"}
     return [
-        dg.define_asset_job(LOAD, loading, tags={**short, "gateway/retention": "short"}),
+        dg.define_asset_job(LOAD, loading, tags={**short, **SHORT_LIVED}),
         dg.define_asset_job(ROLLUP, [table.name for table in ROLLUPS], tags=short),
         dg.define_asset_job(ARCHIVE, [archive_name(table) for table in TABLES]),
         dg.define_asset_job(ANSWER, [OVERVIEW], tags=short),

@@ -12,6 +12,7 @@ from gateway_assets.defs.automation import (
 from gateway_assets.defs.cold import archive_asset
 from gateway_assets.defs.hot import hot_asset
 from gateway_assets.defs.landing import landing_asset
+from gateway_assets.defs.retention import retention_job, retention_schedule
 from gateway_assets.defs.rollups import rollup_asset
 from gateway_assets.settings import Settings
 from gateway_assets.tables import TABLES, check_settings
@@ -20,11 +21,16 @@ from gateway_assets.tables import TABLES, check_settings
 def build_defs(settings: Settings) -> dg.Definitions:
     """Every asset, check, job, sensor and schedule for one data directory."""
     check_settings(settings)
+    forgetting = retention_job(settings)
     return dg.Definitions(
         assets=[*_assets(settings), overview_asset(settings)],
-        jobs=jobs(),
+        jobs=[*jobs(), forgetting],
         sensors=[landing_sensor(settings)],
-        schedules=[rollup_schedule(settings), archive_schedule(settings)],
+        schedules=[
+            rollup_schedule(settings),
+            archive_schedule(settings),
+            retention_schedule(forgetting),
+        ],
         # A process per step costs seconds of start-up for steps that take milliseconds.
         executor=dg.in_process_executor,
     )

@@ -16,6 +16,7 @@ from gateway_assets import clock
 from gateway_assets.defs import automation
 from gateway_assets.defs.build import build_defs
 from gateway_assets.defs.execute import execute
+from gateway_assets.defs.retention import forget_old_runs
 from gateway_assets.errors import GatewayError
 from gateway_assets.hot.store import open_store
 from gateway_assets.settings import Settings, load_settings
@@ -177,6 +178,25 @@ def test_several_tables_and_gaps_are_asked_for_in_one_tick(
         ([dg.AssetKey("ip_traffic_archive")], (clock.day_text(DAYS[2]),) * 2),
         ([dg.AssetKey("ip_traffic_daily_archive")], (FIRST, clock.day_text(TODAY - 1))),
     ]
+
+
+@pytest.mark.usefixtures("landed")
+def test_old_runs_go_and_partitions_stay(
+    instance: dg.DagsterInstance, defs: dg.Definitions, tmp_path: Path
+) -> None:
+    run_all(defs)
+    newest = [execute(defs, automation.LOAD) for _ in range(3)][-1]
+    before = {path.stem for path in (tmp_path / "home" / "history" / "runs").glob("*-*.db")}
+    assert forget_old_runs(instance, datetime.now(UTC), keep_newest=1) == 3
+    after = {path.stem for path in (tmp_path / "home" / "history" / "runs").glob("*-*.db")}
+    assert len(before - after) == 3
+    assert newest in after
+    assert {run.run_id for run in instance.get_runs()} == after
+    assert metadata(instance, "ip_traffic")["dagster/row_count"] == 960
+    for asset in ("ip_traffic_archive", "ip_traffic_daily"):
+        assert instance.get_materialized_partitions(dg.AssetKey(asset))
+    assert forget_old_runs(instance, datetime.now(UTC), keep_newest=1) == 0
+    assert defs.resolve_job_def("forget_old_runs").execute_in_process(instance=instance).success
 
 
 def test_unbroken_ranges() -> None:
