@@ -30,6 +30,8 @@ def environment(settings: Settings) -> dict[str, str]:
         "GATEWAY_DATA_DIR": str(settings.data_dir),
         # Dagster calls its own commands superseded on every call.
         "PYTHONWARNINGS": "ignore",
+        # Log lines appear when they are written, also through a pipe.
+        "PYTHONUNBUFFERED": "1",
     }
 
 
