@@ -55,10 +55,18 @@ def appearing(target: Path) -> Iterator[BinaryIO]:
 def publish(partial: Path, target: Path) -> None:
     """Give a finished, synced file its final name and make the name durable.
 
-    By link and unlink, because rename would replace a file of that name.
+    By link and unlink, because rename would replace a file of that name. Where the file system
+    has no links (vfat, some network mounts) it is looked for first and then renamed.
     """
-    os.link(partial, target)
-    partial.unlink()
+    try:
+        os.link(partial, target)
+        partial.unlink()
+    except OSError as error:
+        if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}:
+            raise
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, "exists already", str(target)) from None
+        partial.rename(target)
     sync_directory(target.parent)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,19 @@ def test_an_existing_file_is_never_replaced(tmp_path: Path) -> None:
         file.write(b"second")
     assert target.read_bytes() == b"first"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_file_system_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refuse)
+    target = tmp_path / "file"
+    with appearing(target) as file:
+        file.write(b"first")
+    with pytest.raises(FileExistsError), appearing(target) as file:
+        file.write(b"second")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"first"]
 
 
 def test_a_file_in_the_way_of_a_directory_is_explained(tmp_path: Path) -> None:
