@@ -11,6 +11,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from gateway_assets import clock
 from gateway_assets.archive.export import Source, export_day
@@ -46,6 +47,7 @@ class ArchiveResult:
     kept: dict[str, str] = field(default_factory=dict)
     staying: dict[str, str] = field(default_factory=dict)  # those of ``kept`` that are still hot
     failed: dict[str, str] = field(default_factory=dict)
+    set_aside: list[str] = field(default_factory=list)  # files that no manifest row names
     seconds: float = 0.0
 
     def raise_failures(self) -> None:
@@ -82,7 +84,8 @@ class UniversalArchiver:
         """
         started = time.monotonic()
         result = ArchiveResult(table.name)
-        with self._alone():
+        with self._alone() as moved:
+            result.set_aside = [str(path) for path in moved]
             self._execute(table, self.plan(table, days), result, progress)
             if rules_for(table, self._settings).grace == 0:
                 due = [step for step in self.plan(table, days) if isinstance(step, Prune)]
@@ -162,8 +165,7 @@ class UniversalArchiver:
                 raise ArchiveError(f"{above.name} has {found}, its rows {wanted}")
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self) -> Iterator[list[Path]]:
         lock = self._root.parent / ".lock"
         with exclusive(lock, "the archive", wait=LOCK_WAIT_SECONDS):
-            sweep(self._connection, self._root)
-            yield
+            yield sweep(self._connection, self._root)

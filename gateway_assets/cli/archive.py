@@ -78,6 +78,9 @@ def run(ctx: click.Context, tables: tuple[str, ...], dry_run: bool, as_json: boo
                     f"{len(result.kept):,} days kept in {result.seconds:.2f} s"
                 )
     for result in results:
+        for path in result.set_aside:
+            click.echo(f"no manifest row names this file; it was set aside: {path}", err=True)
+    for result in results:
         result.raise_failures()
 
 

@@ -205,9 +205,10 @@ def test_unknown_files_are_never_answered_and_never_deleted(
     (file.parent / "part-orphan.parquet").write_bytes(file.read_bytes())
     (file.parent / ".part-half.parquet.partial").write_bytes(b"half")
     assert not difference(IP_TRAFFIC, settings)
-    archiver.run(IP_TRAFFIC, [OLD[0]])
+    again = archiver.run(IP_TRAFFIC, [OLD[0]])
     assert list(file.parent.iterdir()) == [file]
     (aside,) = (settings.archive.parent / "orphans").rglob("*.parquet")
+    assert again.set_aside == [str(aside)]
     assert aside.read_bytes() == file.read_bytes()
 
 
