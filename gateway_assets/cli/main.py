@@ -94,7 +94,7 @@ def main() -> None:
         # The reader (head, less) has seen enough; Python must not complain while it shuts down.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except Exception as error:
+    except Exception as error:  # the outermost loop: whatever it is, people get one line
         if os.environ.get("GATEWAY_DEBUG"):
             raise
         lines = str(error).strip().splitlines() or ["no message"]

@@ -6,7 +6,7 @@ import dagster as dg
 
 from gateway_assets import clock
 from gateway_assets.defs.cold import archive_name
-from gateway_assets.defs.describe import OWNERS
+from gateway_assets.defs.describe import OWNERS, blocking_check
 from gateway_assets.hot.store import open_store
 from gateway_assets.settings import Settings
 from gateway_assets.tables import TABLES
@@ -30,11 +30,10 @@ def overview_asset(settings: Settings) -> dg.AssetsDefinition:
         owners=OWNERS,
         description="Rows, bytes and days of every table, hot and cold.",
         check_specs=[
-            dg.AssetCheckSpec(
+            blocking_check(
                 CHECK,
-                asset=NAME,
-                blocking=True,
-                description="The bridge counts, hot and cold together, the rows and sums that "
+                NAME,
+                "The bridge counts, hot and cold together, the rows and sums that "
                 "were loaded: none lost, none twice.",
             )
         ],

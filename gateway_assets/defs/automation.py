@@ -4,7 +4,8 @@ All three look at what is there, not at what they did before: the ledger, the di
 archive's plan. So nothing is skipped after a failed run and nothing is requested twice.
 """
 
-from collections.abc import Iterable, Iterator
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from typing import Any
 
@@ -78,50 +79,54 @@ def landing_sensor(settings: Settings) -> dg.SensorDefinition:
 def rollup_schedule(settings: Settings) -> dg.ScheduleDefinition:
     """Brings dirty days up to date."""
 
-    @dg.schedule(
-        name="rollups",
-        job_name=ROLLUP,
-        cron_schedule=settings.rollup_cron,
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Merges rows that the roll-ups have not seen.",
-    )
-    def due(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        if _in_flight(context.instance, ROLLUP):
-            yield dg.SkipReason("a roll-up run is queued or running")
-            return
-        with open_store(settings.hot_database) as connection:
-            dirty = {table.name: waiting_days(connection, table) for table in ROLLUPS}
-        yield from _requests(context, dirty, settings.first_day, "every roll-up is up to date")
+    def dirty(connection: sqlite3.Connection) -> dict[str, list[int]]:
+        return {table.name: waiting_days(connection, table) for table in ROLLUPS}
 
-    return due
+    about = "Merges rows that the roll-ups have not seen."
+    return _schedule(ROLLUP, settings.rollup_cron, about, settings, dirty)
 
 
 def archive_schedule(settings: Settings) -> dg.ScheduleDefinition:
     """Archives what may leave, and prunes what has been archived long enough."""
 
-    @dg.schedule(
-        name="archives",
-        job_name=ARCHIVE,
-        cron_schedule=settings.archive_cron,
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Moves closed days to Parquet, oldest first.",
-    )
-    def due(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        if _in_flight(context.instance, ARCHIVE):
-            yield dg.SkipReason("an archive run is queued or running")
-            return
-        with open_store(settings.hot_database) as connection:
-            plans = {
-                archive_name(table): plan(look(connection, table), rules_for(table, settings))
-                for table in TABLES
-            }
-        acting = {
+    def acting(connection: sqlite3.Connection) -> dict[str, list[int]]:
+        plans = {
+            archive_name(table): plan(look(connection, table), rules_for(table, settings))
+            for table in TABLES
+        }
+        return {
             name: sorted({step.day for step in steps if not isinstance(step, Keep)})
             for name, steps in plans.items()
         }
-        yield from _requests(context, acting, settings.first_day, "every day is where it should be")
+
+    about = "Moves closed days to Parquet, oldest first."
+    return _schedule(ARCHIVE, settings.archive_cron, about, settings, acting)
+
+
+def _schedule(
+    job: str,
+    cron: str,
+    about: str,
+    settings: Settings,
+    days_due: Callable[[sqlite3.Connection], dict[str, list[int]]],
+) -> dg.ScheduleDefinition:
+    """A schedule that asks for the days, by asset, that the hot database says are due."""
+
+    @dg.schedule(
+        name=f"{job}s",
+        job_name=job,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=about,
+    )
+    def due(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        if _in_flight(context.instance, job):
+            yield dg.SkipReason(f"a run of {job} is queued or running")
+            return
+        with open_store(settings.hot_database) as connection:
+            days = days_due(connection)
+        yield from _requests(context, days, settings.first_day)
 
     return due
 
@@ -130,14 +135,13 @@ def _requests(
     context: dg.ScheduleEvaluationContext,
     days: dict[str, list[int]],
     first_day: date,
-    nothing: str,
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """One run per asset and unbroken range of days."""
     known = {
         asset: _partitioned(context, asset, wanted, first_day) for asset, wanted in days.items()
     }
     if not any(known.values()):
-        yield dg.SkipReason(nothing)
+        yield dg.SkipReason("no day is due")
     for asset, wanted in known.items():
         for first, last in ranges(wanted):
             tags = {RANGE_START: clock.day_text(first), RANGE_END: clock.day_text(last)}

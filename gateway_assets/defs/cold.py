@@ -7,6 +7,7 @@ from gateway_assets.archive.manifest import live_files
 from gateway_assets.defs.describe import (
     HOT_POOL,
     OWNERS,
+    blocking_check,
     daily_partitions,
     measured,
     table_metadata,
@@ -39,11 +40,10 @@ def archive_asset(table: Table, settings: Settings) -> dg.AssetsDefinition:
         description=f"Closed days of `{table.name}` as Parquet, verified, one folder a day.",
         metadata=table_metadata(table, settings.archive / table.name),
         check_specs=[
-            dg.AssetCheckSpec(
+            blocking_check(
                 CHECK,
-                asset=archive_name(table),
-                blocking=True,
-                description="The day's files hold the rows and values that the manifest names.",
+                archive_name(table),
+                "The day's files hold the rows and values that the manifest names.",
             )
         ],
     )

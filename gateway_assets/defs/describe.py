@@ -47,6 +47,11 @@ def table_metadata(table: Table, place: Path) -> dict[str, Any]:
     }
 
 
+def blocking_check(name: str, asset: str, about: str) -> dg.AssetCheckSpec:
+    """A check that fails the run, and whatever would be built on the asset in it."""
+    return dg.AssetCheckSpec(name, asset=asset, blocking=True, description=about)
+
+
 def measured(result: Any) -> dict[str, Any]:
     """A stage's result as metadata: numbers as they are, lists and mappings as JSON."""
     assert is_dataclass(result) and not isinstance(result, type)

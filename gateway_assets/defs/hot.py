@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from gateway_assets.archive.totals import files_that_differ
-from gateway_assets.defs.describe import HOT_POOL, OWNERS, measured, table_metadata
+from gateway_assets.defs.describe import HOT_POOL, OWNERS, blocking_check, measured, table_metadata
 from gateway_assets.defs.landing import raw_name
 from gateway_assets.hot.load import LoadResult, load
 from gateway_assets.hot.sql import sql
@@ -32,11 +32,8 @@ def hot_asset(table: Table, source: Source, settings: Settings) -> dg.AssetsDefi
         description=table.about,
         metadata=table_metadata(table, settings.hot_database),
         check_specs=[
-            dg.AssetCheckSpec(
-                CHECK,
-                asset=table.name,
-                blocking=True,
-                description="The rows of every file loaded now add up to the file's footer.",
+            blocking_check(
+                CHECK, table.name, "The rows of every file loaded now add up to the file's footer."
             )
         ],
     )

@@ -7,6 +7,7 @@ from gateway_assets.archive.totals import expected_sums, stored
 from gateway_assets.defs.describe import (
     HOT_POOL,
     OWNERS,
+    blocking_check,
     daily_partitions,
     measured,
     table_metadata,
@@ -36,11 +37,8 @@ def rollup_asset(table: Table, rollup: Rollup, settings: Settings) -> dg.AssetsD
         description=table.about,
         metadata=table_metadata(table, settings.hot_database),
         check_specs=[
-            dg.AssetCheckSpec(
-                CHECK,
-                asset=table.name,
-                blocking=True,
-                description="Every sum of the day equals the sum over the rows below it.",
+            blocking_check(
+                CHECK, table.name, "Every sum of the day equals the sum over the rows below it."
             )
         ],
     )

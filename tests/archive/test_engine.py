@@ -129,7 +129,7 @@ def test_rows_that_change_while_they_are_archived_stay_hot(
     def change_first(*args: object) -> object:
         with open_store(settings.hot_database) as other:
             other.execute("UPDATE ip_traffic SET pid = ifnull(pid, 0) + 1 WHERE id = 5")
-        return publish(*args)  # type: ignore[arg-type]
+        return publish(*args)  # type: ignore[arg-type]  # handed on
 
     monkeypatch.setattr(export, "_publish", change_first)
     result = archiver.run(IP_TRAFFIC, [OLD[0]])
@@ -149,7 +149,7 @@ def test_writers_elsewhere_do_not_stop_the_archive(
     compare, writes = export._compare, iter(range(3))
 
     def write_after(*args: object) -> None:
-        compare(*args)  # type: ignore[arg-type]
+        compare(*args)  # type: ignore[arg-type]  # handed on
         if next(writes, None) is not None:
             with open_store(settings.hot_database) as other:
                 other.execute("INSERT INTO archive_holds VALUES ('other', abs(random()), 0)")

@@ -108,7 +108,7 @@ def test_names_that_are_not_text_or_too_long_stop_nothing(
 ) -> None:
     good = land_rows(settings.landing, TODAY, 0, 3)
     for name in (b"\xff.ndjson", b"x" * 240 + b".ndjson"):
-        with open(os.fsencode(good.path.parent) + b"/" + name, "wb") as file:  # noqa: PTH123
+        with open(os.fsencode(good.path.parent) + b"/" + name, "wb") as file:  # noqa: PTH123  not UTF-8
             file.write(b"rubbish")
     result = load(store, IP_TRAFFIC, settings)
     assert (result.rows, len(result.quarantined)) == (3, 2)
