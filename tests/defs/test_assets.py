@@ -79,6 +79,24 @@ def test_every_asset_with_its_checks(instance: dg.DagsterInstance, defs: dg.Defi
     ]  # fmt: skip
 
 
+@pytest.mark.usefixtures("landed")
+def test_the_archive_of_a_roll_up(
+    instance: dg.DagsterInstance, defs: dg.Definitions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute(defs, automation.LOAD)
+    execute(defs, automation.ROLLUP, "ip_traffic_daily", (DAYS[0], TODAY))
+    monkeypatch.setenv("GATEWAY_HOT_DAYS", '{"ip_traffic_daily": 7}')
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        shorter = build_defs(load_settings())
+    execute(shorter, automation.ARCHIVE, "ip_traffic_daily_archive", (DAYS[0], DAYS[1]))
+    partitions = instance.get_materialized_partitions(dg.AssetKey("ip_traffic_daily_archive"))
+    assert partitions == {FIRST, clock.day_text(DAYS[1])}
+    execute(shorter, automation.ANSWER)
+    rows = metadata(instance, "ip_traffic_daily_archive")["rows"]
+    assert metadata(instance, "overview")["cold_rows"] == rows != 0
+
+
 @pytest.mark.usefixtures("landed", "instance")
 def test_a_day_that_must_stay_hot_fails_and_says_why(defs: dg.Definitions) -> None:
     execute(defs, automation.LOAD)
