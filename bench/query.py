@@ -53,7 +53,7 @@ def prepare(root: Path, rows: int) -> tuple[Settings, Path]:
     with open_store(settings.hot_database) as connection:
         fill_hot(connection, settings, DAYS, rows)
         connection.execute("VACUUM INTO ?", [str(everything)])
-        UniversalArchiver(connection, settings).run(IP_TRAFFIC)
+        UniversalArchiver(settings).archive_table(IP_TRAFFIC)
     return settings, everything
 
 

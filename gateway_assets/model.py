@@ -20,6 +20,8 @@ class Kind(StrEnum):
     INTEGER = "integer"  # 64 bits, signed
     REAL = "real"  # IEEE 754 double
     TEXT = "text"  # valid UTF-8
+    BLOB = "blob"  # bytes
+    ANY = "any"  # whatever SQLite holds: values of several types, each with its own
 
 
 class Column(NamedTuple):

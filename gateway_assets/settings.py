@@ -8,6 +8,7 @@ on. Every path derives from ``data_dir``.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import date
@@ -38,6 +39,7 @@ def _also(name: str, *others: str) -> AliasChoices:
 
 
 _CRON = r"^\S+( \S+){4}$"
+_SIZE = r"^\d+(\.\d+)?\s*[KMGT]i?B$"
 Hours = Annotated[float, Field(ge=0, le=24 * 365)]
 Days = Annotated[int, Field(ge=0, le=36_500)]
 
@@ -78,6 +80,41 @@ class Settings(BaseSettings):
     archive_cron: str = Field(
         "30 3 * * *", pattern=_CRON, description="When the archive runs (five cron fields, UTC)."
     )
+    archive_times: str = Field(
+        "",
+        pattern=r"^(([01]\d|2[0-3]):[0-5]\d(,|$))*$",
+        validation_alias=_also("archive_times", "CLEANUP_CRON_TIMES"),
+        description="The same as times of the day, such as 03:30,15:30; instead of archive_cron.",
+    )
+    archive_max_workers: int = Field(
+        2,
+        ge=1,
+        le=64,
+        validation_alias=_also("archive_max_workers", "ARCHIVE_MAX_WORKERS"),
+        description="Databases archived at the same time; tables of one database take turns.",
+    )
+    archive_pause_ms: int = Field(
+        10, ge=0, le=10_000, description="Least pause between two write transactions of a prune."
+    )
+    archive_cpu_percent: int = Field(
+        100, ge=1, le=100, description="Share of one processor that archiving may use."
+    )
+    archive_memory_limit: str = Field(
+        "256MB",
+        pattern=_SIZE,
+        description="Memory that rows on their way to Parquet may take, such as 256MB.",
+    )
+    archive_backup: bool = Field(
+        True, description="Whether a database is copied before anything is archived from it."
+    )
+    archive_vacuum: bool = Field(
+        True, description="Whether a database shrinks after most of it was archived."
+    )
+    notify_url: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="Where a JSON summary is POSTed after each scheduled archive run.",
+    )
     rollup_cron: str = Field(
         "*/15 * * * *",
         pattern=_CRON,
@@ -88,7 +125,7 @@ class Settings(BaseSettings):
     )
     query_memory_limit: str = Field(
         "1GB",
-        pattern=r"^\d+(\.\d+)?\s*[KMGT]i?B$",
+        pattern=_SIZE,
         validation_alias=_also("query_memory_limit", "DUCKDB_MEMORY_LIMIT"),
         description="Memory a query may use, such as 512MB or 2GB.",
     )
@@ -148,6 +185,22 @@ class Settings(BaseSettings):
     @property
     def dagster_home(self) -> Path:
         return self.data_dir / "dagster"
+
+    @property
+    def backups(self) -> Path:
+        return self.data_dir / "backup"
+
+    @property
+    def archive_crons(self) -> list[str]:
+        """When the archive runs, as cron lines."""
+        times = [time.split(":") for time in self.archive_times.strip(",").split(",") if time]
+        return [f"{int(minute)} {int(hour)} * * *" for hour, minute in times] or [self.archive_cron]
+
+    @property
+    def archive_memory(self) -> int:
+        """``archive_memory_limit`` in bytes."""
+        number, unit = re.fullmatch(r"([\d.]+)\s*([KMGT])i?B", self.archive_memory_limit).groups()  # type: ignore[union-attr]
+        return int(float(number) * 1024 ** ("KMGT".index(unit) + 1))
 
 
 class Described(NamedTuple):

@@ -51,6 +51,8 @@ class Table:
     about: str
     source: Source | None = None
     rollup: Rollup | None = None
+    keep_days: int | None = None  # older days are removed; None keeps them for ever
+    order_by: tuple[str, ...] = ()  # order of the rows within a Parquet file
 
     @property
     def stored(self) -> tuple[Column, ...]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from gateway_assets.archive import prune
+from gateway_assets.archive import pace
 from gateway_assets.archive.engine import UniversalArchiver
 from gateway_assets.archive.manifest import live_files
 from gateway_assets.bridge.bridge import UnifiedQueryBridge
@@ -32,7 +32,7 @@ from gateway_assets.hot.store import open_store
 from gateway_assets.rollups.drain import drain
 from gateway_assets.settings import Settings, load_settings
 from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY
-from tests.traffic import TODAY, land_rows
+from tests.traffic import TODAY, land_rows, seen
 
 DAYS = range(TODAY - 3, TODAY)
 Work = Callable[[sqlite3.Connection, Settings], object]
@@ -45,7 +45,7 @@ def _load(connection: sqlite3.Connection, settings: Settings) -> None:
 
 def _archive(connection: sqlite3.Connection, settings: Settings) -> None:
     for table in (IP_TRAFFIC, IP_TRAFFIC_DAILY):
-        UniversalArchiver(connection, settings).run(table)
+        UniversalArchiver(settings).archive_table(table)
 
 
 def _roll_up(connection: sqlite3.Connection, settings: Settings) -> None:
@@ -53,8 +53,8 @@ def _roll_up(connection: sqlite3.Connection, settings: Settings) -> None:
 
 
 def _restore(connection: sqlite3.Connection, settings: Settings) -> None:
-    if live_files(connection, IP_TRAFFIC, DAYS[0]):
-        UniversalArchiver(connection, settings).restore(IP_TRAFFIC, DAYS[0])
+    if live_files(connection, seen(connection, IP_TRAFFIC), DAYS[0]):
+        UniversalArchiver(settings).restore(IP_TRAFFIC, [DAYS[0]])
 
 
 def _late(connection: sqlite3.Connection, settings: Settings) -> None:
@@ -163,7 +163,7 @@ def _checked_in_child(settings: Settings, files: int | None) -> None:
 
 def main(name: str, first: int, step: int) -> None:
     # Days of fifty rows must leave and come back in many chunks, not in one.
-    prune.CHUNK_ROWS = 7
+    pace.FIRST_ROWS = pace.MOST_ROWS = 7
     prepare, work, files = WORKS[name]
     with tempfile.TemporaryDirectory() as folder:
         template = load_settings(data_dir=Path(folder) / "template")

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 from gateway_assets import clock
+from gateway_assets.archive.totals import Totals, stored
 from gateway_assets.files.landing import Landed, Origin, Row, Stamp, land
+from gateway_assets.settings import load_settings
 from gateway_assets.sources.ip_traffic import SOURCE
+from gateway_assets.table import Table
+from gateway_assets.tiers.catalog import find, tiered
+from gateway_assets.tiers.tiered import Tiered
 
 ORIGIN = Origin("box", "test", "0123456789abcdef")
 TODAY = clock.day_of(clock.now())
@@ -34,6 +40,17 @@ def land_rows(root: Path, day: int, sequence: int, count: int, *, sent: int = 10
     ]
     stamp = Stamp(ORIGIN, day * clock.DAY + sequence * STEP, sequence)
     return land(root, SOURCE, stamp, rows)
+
+
+def seen(connection: sqlite3.Connection, table: Table) -> Tiered:
+    """One of this project's tables as the archive sees it."""
+    settings = load_settings()
+    return tiered(connection, find(settings, table), settings)
+
+
+def total(connection: sqlite3.Connection, table: Table, day: int | None = None) -> Totals:
+    """What a table answers for, hot and cold."""
+    return stored(connection, seen(connection, table), load_settings().archive, day)
 
 
 def land_days(root: Path, days: range, *, files: int = 3, rows: int = 40) -> None:

@@ -5,14 +5,30 @@ and its bytes are in one verified place before they leave another.
 
 ``manifest``  which file holds which rows of which day
 ``plan``      what should happen to every day of a table, and why (decides, does nothing)
+``prepare``   what a database needs first: backup, manifest, triggers, index
+``guard``     triggers that notice changes of rows which are archived or about to be
+``reading``   hot rows as Arrow, in bounded memory
 ``export``    a day becomes a verified file, published and hidden in one transaction
+``visible``   which rows of a hot table count, while copies of them are already archived
 ``prune``     hidden rows leave the hot table, in short paced steps
+``pace``      short transactions, pauses, a share of the processor
 ``restore``   a day comes back to the hot table
+``swap``      archived files are replaced by others, for every reader in one step
+``compact``   files that become fewer: merged, shortened, expired
+``months``    closed months as one file each, for long queries
+``erase``     a subject's rows leave everywhere, with a receipt
+``copy_out``  a whole table as a plain SQLite file
+``backup``    a checked copy of a database; space on the disk
+``vacuum``    giving space back to the disk
 ``totals``    rows and sums over both tiers, against what was loaded
 ``verify``    whether a file still holds what was archived
-``sweep``     what a killed archiver left: half files go, unknown ones are set aside
+``check``     what must hold of archived days
+``status``    how a table is tiered, and what is in the way
+``sweep``     what a killed archiver left is finished or undone
 ``parquet``   rows as Parquet and back
+``duck``      archived files sorted and filtered in bounded memory
 ``columns``   Python values as Arrow arrays and back, without pandas
 ``facts``     taking the manifest's facts from rows: counts, ranges, sums, content hash
+``source``    what every step works with: a table, its database, where files go
 ``engine``    the whole of it for one table or all, one archiver at a time
 """

@@ -1,60 +1,38 @@
-"""A day becomes a file: written beside its place, compared with the hot rows, then published.
+"""A day becomes a file: reserved, written beside its place, read back, then published.
 
-    1  read the day's visible rows in one snapshot, write them, fsync
-    2  compare file and hot rows value by value in a second snapshot
-    3  in that same transaction: manifest row (publish and hide), final name, COMMIT
+    1  a manifest row reserves the day: any change of its rows from here on calls the file off
+    2  the day's visible rows are read in one snapshot, written, fsynced
+    3  the file is read back; its values must be those that were read
+    4  one transaction: reservation still good, manifest row (publish and hide), final name, COMMIT
 
-Steps 2 and 3 are settled (see ``hot.store.settle``): nothing can change between comparison and
-commit, and as long as nobody writes meanwhile the write lock is held for milliseconds only.
+The write lock is held for steps 1 and 4 only, milliseconds each, however large the day is.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
-import sqlite3
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from itertools import zip_longest
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
 
-from gateway_assets import clock
 from gateway_assets.archive import manifest
-from gateway_assets.archive.facts import FactsTaker
+from gateway_assets.archive.facts import FactsTaker, hashed
+from gateway_assets.archive.guard import check_guarded
 from gateway_assets.archive.manifest import Facts
-from gateway_assets.archive.parquet import (
-    arrow_batches,
-    arrow_schema,
-    read_batches,
-    write_parquet,
-)
+from gateway_assets.archive.parquet import read_batches, write_parquet
+from gateway_assets.archive.reading import UndecodableText, batches, day_query, tolerate
+from gateway_assets.archive.source import Source
 from gateway_assets.archive.verify import file_sha256
 from gateway_assets.errors import ArchiveError
-from gateway_assets.files.appear import (
-    explained,
-    make_directory,
-    partial_path,
-    sync_directory,
-)
+from gateway_assets.files.appear import explained, make_directory, partial_path, sync_directory
 from gateway_assets.hot.dirty import dirty_days
-from gateway_assets.hot.sql import sql
-from gateway_assets.hot.store import reading, settle
-from gateway_assets.hot.visible import visible
-from gateway_assets.table import Table
+from gateway_assets.hot.store import reading, writing
+from gateway_assets.tiers.fields import Misfit
 
 CHANGED_TRIES = 3
-
-
-class Source(NamedTuple):
-    """Where rows come from and where files go."""
-
-    connection: sqlite3.Connection
-    table: Table
-    root: Path
-    batch_size: int
 
 
 class Exported(NamedTuple):
@@ -63,96 +41,107 @@ class Exported(NamedTuple):
     path: str
 
 
-class _RowsChangedError(Exception):
-    """The hot rows are not those that were written."""
+class CalledOff(Exception):
+    """The day's rows changed while they were written."""
 
 
 def export_day(source: Source, day: int) -> Exported | None:
-    """Archive the visible rows of a day.
+    """Archive the visible rows of a day that may leave.
 
     None when there is nothing to archive, or when the rows changed each time they were written:
     then they all are where they were. Raises LandingError when the disk refuses.
     """
     for _ in range(CHANGED_TRIES):
-        target = source.root / part_path(source.table, day)
-        partial = partial_path(target)
-        with explained(target):
-            try:
-                facts = _write(source, day, partial)
-                return _publish(source, day, facts, (partial, target)) if facts.rows else None
-            except _RowsChangedError:
-                continue
-            finally:
-                partial.unlink(missing_ok=True)
+        path = manifest.part_path(source.table, day)
+        try:
+            return _export(source, day, path)
+        except CalledOff:
+            continue
     return None
 
 
-def part_path(table: Table, day: int) -> str:
-    """A new file name for a day, relative to the archive's root; never the same twice."""
-    year, month, number = clock.day_text(day).split("-")
-    name = f"part-{clock.compact(clock.now())}-{secrets.token_hex(4)}.parquet"
-    return f"{table.name}/year={year}/month={month}/day={number}/{name}"
-
-
-def _write(source: Source, day: int, partial: Path) -> Facts:
-    make_directory(partial.parent)
-    taker = FactsTaker(source.table)
-    with reading(source.connection), partial.open("wb") as file:
-        write_parquet(file, taker.passing(_visible_batches(source, day)), source.table)
-        file.flush()
-        os.fsync(file.fileno())
-    return taker.taken()
-
-
-def _publish(source: Source, day: int, facts: Facts, names: tuple[Path, Path]) -> Exported:
-    partial, target = names
-    size, sha256 = partial.stat().st_size, file_sha256(partial)
-    path = str(target.relative_to(source.root))
-
-    def compare_and_publish() -> None:
-        _compare(source, day, partial, facts)
-        manifest.publish(
-            source.connection, source.table, day, path, facts, size=size, sha256=sha256
-        )
-        partial.rename(target)
-        sync_directory(target.parent)
-
-    with _named_on_commit(partial, target):
-        settle(source.connection, compare_and_publish)
+def _export(source: Source, day: int, path: str) -> Exported | None:
+    target = source.root / path
+    partial = partial_path(target)
+    with explained(target):
+        with source.pace.locking(), writing(source.connection):
+            number = manifest.reserve(source.connection, source.table, day, path)
+        try:
+            facts = _write(source, day, partial)
+            if not facts.rows:
+                return None
+            _check_written(source, partial, facts)
+            size = _publish(source, day, number, facts, (partial, target))
+        finally:
+            partial.unlink(missing_ok=True)
+            _drop_reservation(source, number)
+    source.fresh.add(number)
     return Exported(facts.rows, size, path)
 
 
-class _named_on_commit(AbstractContextManager[None]):  # noqa: N801  reads like a function
-    """Take the final name back when the transaction around it does not commit."""
+def _write(source: Source, day: int, partial: Path) -> Facts:
+    """Write the day, widening columns as long as values demand it."""
+    make_directory(partial.parent)
+    while True:
+        taker = FactsTaker(source.table.fields, source.table.summed)
+        try:
+            with reading(source.connection), partial.open("wb") as file:
+                write_parquet(file, taker.passing(visible_rows(source, day)), source.table.fields)
+                file.flush()
+                os.fsync(file.fileno())
+            return taker.taken(day, source.table.time_field)
+        except Misfit as misfit:
+            source.table = source.table.wider(misfit)
+        except UndecodableText:
+            tolerate(source.connection)
 
-    def __init__(self, partial: Path, target: Path) -> None:
-        self._partial, self._target = partial, target
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and self._target.exists():
-            self._target.rename(self._partial)
+def visible_rows(source: Source, day: int) -> Iterator[pa.RecordBatch]:
+    cursor = source.connection.execute(*day_query(source.connection, source.table, day))
+    return batches(cursor, source.table.fields, source.batch_size, source.memory)
 
 
-def _compare(source: Source, day: int, partial: Path, facts: Facts) -> None:
-    """Read the file back and the hot rows again; both must be what was written."""
-    if day in dirty_days(source.connection, source.table):
-        raise _RowsChangedError  # pruned before they were rolled up, late rows would not count
-    taker = FactsTaker(source.table)
-    written = taker.passing(read_batches(partial, source.table))
-    for there, here in zip_longest(written, _visible_batches(source, day)):
-        if here is None or there is None or not there.equals(here):
-            raise _RowsChangedError
-    if taker.taken() != facts:
+def _check_written(source: Source, partial: Path, facts: Facts) -> None:
+    fields = source.table.fields
+    if hashed(read_batches(partial, fields), fields) != (facts.rows, facts.content_hash):
         raise ArchiveError(f"{partial} does not read back as it was written", hint="check the disk")
 
 
-def _visible_batches(source: Source, day: int) -> Iterator[pa.RecordBatch]:
-    query = sql(
-        'SELECT {columns} FROM {table} WHERE "time" >= ? AND "time" < ? AND {visible} '
-        'ORDER BY "time", "id"',
-        columns=[column.name for column in source.table.stored],
-        table=source.table.name,
-        visible=visible(source.connection, source.table),
-    )
-    cursor = source.connection.execute(query, clock.day_range(day))
-    return arrow_batches(cursor, arrow_schema(source.table), source.batch_size)
+def _publish(source: Source, day: int, number: int, facts: Facts, names: tuple[Path, Path]) -> int:
+    partial, target = names
+    size, sha256 = partial.stat().st_size, file_sha256(partial)
+    connection, table = source.connection, source.table
+    source.check_in_place()
+    with _named_on_commit(partial, target), source.pace.locking(), writing(connection):
+        reserved = manifest.file_numbered(connection, number)
+        if reserved is None or reserved.state != "writing":
+            raise CalledOff
+        if table.own and day in dirty_days(connection, table.own):
+            raise CalledOff  # pruned before they were rolled up, late rows would not count
+        check_guarded(connection, table)
+        version = manifest.save_schema(connection, table)
+        manifest.fill(
+            connection, number, "published", facts, size=size, sha256=sha256, version=version
+        )
+        partial.rename(target)
+        sync_directory(target.parent)
+    return size
+
+
+@contextmanager
+def _named_on_commit(partial: Path, target: Path) -> Iterator[None]:
+    """Take the final name back when the transaction around it does not commit."""
+    try:
+        yield
+    except BaseException:
+        if target.exists():
+            target.rename(partial)
+        raise
+
+
+def _drop_reservation(source: Source, number: int) -> None:
+    """Forget a reservation that did not become a file; a published row is left alone."""
+    file = manifest.file_numbered(source.connection, number)
+    if file is not None and file.state in {"writing", "retired"} and not file.rows:
+        with writing(source.connection):
+            manifest.forget(source.connection, number)

@@ -1,97 +1,133 @@
-"""Rows as Parquet: one schema from the declaration, never inferred; one row group per batch.
+"""Rows as Parquet and back: one schema from the table's fields, one row group per batch.
 
-Encodings after https://parquet.apache.org/docs/file-format/data-pages/encodings/: integers and
-times as deltas, text as a dictionary, all in ZSTD level 3. Every field carries its field id.
+Encodings after https://parquet.apache.org/docs/file-format/data-pages/encodings/, ZSTD level 3:
+what repeats goes into a dictionary, numbers and times are kept as deltas, other text with its
+lengths as deltas. Every field carries its field id.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from gateway_assets.archive.columns import arrow_array
+from gateway_assets.archive.columns import ARROW, decode, encode
 from gateway_assets.errors import ArchiveDamaged
 from gateway_assets.model import Kind
-from gateway_assets.table import Table
+from gateway_assets.tiers.fields import Field
 
-_ARROW = {
-    Kind.TIME: pa.timestamp("us", "UTC"),
-    Kind.INTEGER: pa.int64(),
-    Kind.REAL: pa.float64(),
-    Kind.TEXT: pa.string(),
-}
+LONG_TEXT = 64  # bytes; statistics over longer texts prune nothing and would fill the footer
 
 
-def arrow_schema(table: Table) -> pa.Schema:
+def arrow_schema(fields: Sequence[Field]) -> pa.Schema:
     """The one schema of a table's rows in memory and in Parquet."""
-    fields = [
-        pa.field(
-            column.name,
-            _ARROW[column.kind],
-            nullable=column.nullable,
-            metadata={"PARQUET:field_id": str(number)},
-        )
-        for number, column in enumerate(table.stored, start=1)
-    ]
-    return pa.schema(fields)
+    arrow = []
+    for field in fields:
+        number = {"PARQUET:field_id": str(field.id)}
+        arrow.append(pa.field(field.name, ARROW[field.kind], field.nullable, number))
+        if field.kind is Kind.ANY:
+            arrow.append(pa.field(field.type_name, pa.string()))
+    return pa.schema(arrow)
 
 
-def arrow_batches(
-    cursor: sqlite3.Cursor, schema: pa.Schema, batch_size: int
-) -> Iterator[pa.RecordBatch]:
-    """The rest of a SQLite cursor as Arrow, at most ``batch_size`` rows a batch."""
-    while rows := cursor.fetchmany(batch_size):
-        yield record_batch(rows, schema)
-
-
-def record_batch(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
+def record_batch(rows: Iterable[tuple[Any, ...]], fields: Sequence[Field]) -> pa.RecordBatch:
+    """Raw SQLite rows as Arrow. Raises Misfit when a column's kind cannot hold a value."""
     columns = zip(*rows, strict=True)
     arrays = [
-        arrow_array(values, field.type) for values, field in zip(columns, schema, strict=True)
+        array
+        for field, values in zip(fields, columns, strict=True)
+        for array in encode(field, values)
     ]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema(fields))
 
 
-def write_parquet(file: BinaryIO, batches: Iterable[pa.RecordBatch], table: Table) -> None:
+def raw_rows(batch: pa.RecordBatch, fields: Sequence[Field]) -> Iterator[tuple[Any, ...]]:
+    """Arrow as the rows that SQLite holds."""
+    columns = []
+    place = 0
+    for field in fields:
+        width = 2 if field.kind is Kind.ANY else 1
+        columns.append(decode(field, batch.columns[place : place + width]))
+        place += width
+    return zip(*columns, strict=True)
+
+
+def write_parquet(
+    file: BinaryIO, batches: Iterable[pa.RecordBatch], fields: Sequence[Field]
+) -> None:
     """Write batches as one Parquet file, one row group each."""
-    texts = [column.name for column in table.stored if column.kind is Kind.TEXT]
-    deltas = {
-        column.name: "DELTA_BINARY_PACKED"
-        for column in table.stored
-        if column.kind in {Kind.TIME, Kind.INTEGER}
-    }
+    waiting = iter(batches)
+    first = next(waiting, None)
+    sample = [] if first is None else [first]
+    schema = arrow_schema(fields)
     with pq.ParquetWriter(
         file,
-        arrow_schema(table),
+        schema,
         compression="zstd",
         compression_level=3,
-        use_dictionary=texts,
-        column_encoding=deltas,
+        store_schema=False,
         write_page_checksum=True,
+        **_encodings(schema, sample),
     ) as writer:
-        for batch in batches:
+        for batch in chain(sample, waiting):
             writer.write_batch(batch, row_group_size=max(batch.num_rows, 1))
 
 
-def read_batches(path: Path, table: Table) -> Iterator[pa.RecordBatch]:
-    """The row groups of a file, checked against the declared schema.
+def read_batches(path: Path, fields: Sequence[Field]) -> Iterator[pa.RecordBatch]:
+    """The row groups of a file, checked against the schema it was written with.
 
     Raises ArchiveDamaged naming the file when it is missing, cut or of another schema.
     """
-    schema = arrow_schema(table)
-    hint = f"see what else is damaged: gateway archive verify {table.name}"
+    schema = arrow_schema(fields)
+    hint = "put it back from a backup; see what else is damaged: gateway archive verify"
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             if not file.schema_arrow.equals(schema):
-                raise ArchiveDamaged(f"{path} has another schema than {table.name}", hint=hint)
+                raise ArchiveDamaged(
+                    f"{path} has another schema than it was written with", hint=hint
+                )
             for group in range(file.num_row_groups):
                 yield from file.read_row_group(group).combine_chunks().to_batches()
     except FileNotFoundError as error:
         raise ArchiveDamaged(f"archive file {path} is missing", hint=hint) from error
     except (OSError, pa.ArrowException) as error:
         raise ArchiveDamaged(f"archive file {path} cannot be read: {error}", hint=hint) from error
+
+
+def _encodings(schema: pa.Schema, sample: Sequence[pa.RecordBatch]) -> dict[str, Any]:
+    """What suits the values of the first batch; all of it decodes the same whatever comes later."""
+    if not sample:
+        return {}
+    (batch,) = sample
+    dictionary, others, statistics = [], {}, []
+    for field, column in zip(schema, batch.columns, strict=True):
+        values = max(len(column) - column.null_count, 1)
+        distinct = pc.count_distinct(column, mode="only_valid").as_py()
+        kind = field.type
+        is_text = pa.types.is_string(kind) or pa.types.is_binary(kind)
+        if not is_text or column.nbytes / max(len(column), 1) <= LONG_TEXT:
+            statistics.append(field.name)
+        if pa.types.is_timestamp(kind) or pa.types.is_int64(kind):
+            if distinct * 10 <= values:
+                dictionary.append(field.name)
+            else:
+                others[field.name] = "DELTA_BINARY_PACKED"
+        elif pa.types.is_floating(kind):
+            if distinct * 10 <= values * 9:
+                dictionary.append(field.name)
+            else:
+                others[field.name] = "BYTE_STREAM_SPLIT"
+        elif distinct * 3 <= values:
+            dictionary.append(field.name)
+        else:
+            others[field.name] = "DELTA_LENGTH_BYTE_ARRAY"
+    return {
+        "use_dictionary": dictionary,
+        "column_encoding": others,
+        "write_statistics": statistics,
+    }

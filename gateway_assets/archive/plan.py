@@ -8,16 +8,17 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from gateway_assets import clock
-from gateway_assets.archive.manifest import ArchiveFile, live_files
+from gateway_assets.archive.manifest import ArchiveFile, held_days, live_days, select
+from gateway_assets.archive.visible import visible
 from gateway_assets.hot.dirty import dirty_days
-from gateway_assets.hot.sql import sql
+from gateway_assets.hot.sql import Fragment, quoted, sql
 from gateway_assets.hot.store import reading
-from gateway_assets.hot.visible import visible
 from gateway_assets.settings import Settings
-from gateway_assets.table import Table
-from gateway_assets.tables import hot_days
+from gateway_assets.tiers.tiered import Tiered
+from gateway_assets.tiers.times import Epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,31 @@ class Prune:
 
 
 @dataclass(frozen=True, slots=True)
+class Rewrite:
+    """Write a file again without the rows that it no longer answers for."""
+
+    day: int
+    file: ArchiveFile
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compact:
+    """Make the several files of a day one."""
+
+    day: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """Remove a day that is older than ``keep_days``."""
+
+    day: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Keep:
     """Leave the day as it is."""
 
@@ -46,7 +72,7 @@ class Keep:
     hot: bool = False  # its rows are (also) answered from the hot table
 
 
-Step = Export | Prune | Keep
+Step = Export | Prune | Rewrite | Compact | Expire | Keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +83,16 @@ class Rules:
     hot_days: int
     grace: int  # microseconds
     enabled: bool
+    keep_days: int | None = None
 
     @property
     def first_hot_day(self) -> int:
         """Today and ``hot_days`` days before it stay; everything older may leave."""
         return clock.day_of(self.now) - self.hot_days
+
+    @property
+    def first_kept_day(self) -> int | None:
+        return None if self.keep_days is None else clock.day_of(self.now) - self.keep_days
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,57 +100,92 @@ class TableState:
     """What a table looks like at one moment."""
 
     visible_days: frozenset[int]
-    files: tuple[ArchiveFile, ...]
+    archived: dict[int, int]  # day -> how many of its files are archived
+    open_files: tuple[ArchiveFile, ...]  # published, or answering for a part of their rows
     dirty_days: frozenset[int]
     held: dict[int, int]  # day -> moment until which it stays hot
 
 
-def rules_for(table: Table, settings: Settings, now: int | None = None) -> Rules:
+def rules_for(
+    table: Tiered, settings: Settings, now: int | None = None, hot_days: int | None = None
+) -> Rules:
     return Rules(
         now=clock.now() if now is None else now,
-        hot_days=hot_days(table, settings),
+        hot_days=table.hot_days if hot_days is None else hot_days,
         grace=int(settings.archive_grace_hours * 3600 * clock.SECOND),
         enabled=settings.archive_enabled,
+        keep_days=table.keep_days,
     )
 
 
-def look(connection: sqlite3.Connection, table: Table) -> TableState:
+def look(connection: sqlite3.Connection, table: Tiered) -> TableState:
     """Read a table's state, all of it at one moment."""
-    held = "SELECT day, until FROM archive_holds WHERE table_name = ?"
     with reading(connection):
+        open_files = select(
+            connection,
+            "table_name = ? AND (state = 'published' OR "
+            "(state = 'archived' AND answers_until IS NOT NULL))",
+            [table.name],
+            "day, number",
+        )
         return TableState(
-            visible_days=frozenset(_visible_days(connection, table)),
-            files=tuple(live_files(connection, table)),
-            dirty_days=frozenset(dirty_days(connection, table)),
-            held=dict(connection.execute(held, (table.name,)).fetchall()),
+            visible_days=frozenset(_visible_days(connection, table, open_files)),
+            archived=_archived(connection, table),
+            open_files=tuple(open_files),
+            dirty_days=frozenset(dirty_days(connection, table.own) if table.own else ()),
+            held=held_days(connection, table),
         )
 
 
 def plan(state: TableState, rules: Rules) -> list[Step]:
     """Decide on every day that has rows, oldest first."""
-    archived = {file.day for file in state.files}
+    by_day: dict[int, list[ArchiveFile]] = {}
+    for file in state.open_files:
+        by_day.setdefault(file.day, []).append(file)
     steps: list[Step] = []
-    for day in sorted(state.visible_days | archived):
-        if day in state.visible_days:
-            steps.append(_visible_step(day, day in archived, state, rules))
-        hiding = [file for file in state.files if file.day == day and file.state == "published"]
-        steps.extend(_hidden_step(file, rules) for file in hiding)
-        if day not in state.visible_days and not hiding:
-            steps.append(Keep(day, "archived"))
+    for day in sorted(state.visible_days | state.archived.keys() | by_day.keys()):
+        steps.extend(_day_steps(day, by_day.get(day, []), state, rules))
     return steps
 
 
-def _visible_step(day: int, archived: bool, state: TableState, rules: Rules) -> Step:
+def _day_steps(
+    day: int, files: list[ArchiveFile], state: TableState, rules: Rules
+) -> Iterator[Step]:
+    hiding = [file for file in files if file.state == "published"]
+    cut = [file for file in files if file.state == "archived"]
+    if day in state.visible_days:
+        yield _visible_step(day, bool(hiding), day in state.archived, state, rules)
+    for file in hiding:
+        yield _hidden_step(file, rules)
+    if day in state.visible_days or hiding:
+        return
+    if rules.first_kept_day is not None and day < rules.first_kept_day and rules.enabled:
+        yield Expire(day, f"older than keep_days = {rules.keep_days}")
+    elif cut and rules.enabled:
+        for file in cut:
+            yield Rewrite(day, file, "some of its rows went back to hot and were archived anew")
+    elif state.archived[day] > 1 and rules.enabled:
+        yield Compact(day, f"{state.archived[day]} files become one")
+    else:
+        yield Keep(day, "archived")
+
+
+def _visible_step(day: int, hiding: bool, archived: bool, state: TableState, rules: Rules) -> Step:
     kept = _why_keep(day, state, rules)
     if kept:
         return Keep(day, kept, hot=True)
+    if hiding:
+        return Keep(day, "the rest of the day waits until its hidden rows are pruned", hot=True)
     if archived:
         return Export(day, "rows came after the day was archived")
     return Export(day, f"closed and older than hot_days = {rules.hot_days}")
 
 
 def _why_keep(day: int, state: TableState, rules: Rules) -> str:
-    if day >= clock.day_of(rules.now):
+    today = clock.day_of(rules.now)
+    if day > today:
+        return "in the future"
+    if day == today:
         return "the day is not over"
     if day >= rules.first_hot_day:
         return f"younger than hot_days = {rules.hot_days}"
@@ -141,17 +207,83 @@ def _hidden_step(file: ArchiveFile, rules: Rules) -> Step:
     return Prune(file.day, file, "the grace period is over")
 
 
-def _visible_days(connection: sqlite3.Connection, table: Table) -> Iterator[int]:
-    """The days of visible rows: one index seek a day, not one look at every row."""
+def _archived(connection: sqlite3.Connection, table: Tiered) -> dict[int, int]:
+    if not live_days(connection, table):
+        return {}
+    query = """
+        SELECT day, count(*) FROM gateway_archive_files
+        WHERE table_name = ? AND state = 'archived' GROUP BY day
+    """
+    return dict(connection.execute(query, (table.name,)).fetchall())
+
+
+def _visible_days(
+    connection: sqlite3.Connection, table: Tiered, open_files: list[ArchiveFile]
+) -> Iterator[int]:
+    """The days of visible rows that may leave: some index seeks a day, not a look at every row,
+    as far as an index on the time tells days apart.
+    """
+    wholly_hidden = {
+        file.day
+        for file in open_files
+        if file.state == "published"
+        and file.hidden_from == file.day_from
+        and file.eligible == table.eligible
+    }
+    shown = visible(connection, table)
+    if not table.written.is_exact or table.time not in table.shape.indexed:
+        query = sql(
+            "SELECT DISTINCT {day} FROM {table} WHERE {eligible} AND {shown} ORDER BY 1",
+            day=table.day_of(quoted(table.time)),
+            table=table.table,
+            eligible=table.eligible,
+            shown=shown,
+        )
+        yield from (day for (day,) in connection.execute(query).fetchall())
+        return
+    for day in _days(connection, table):
+        if day in wholly_hidden:
+            continue
+        condition, params = table.on_day(day)
+        query = sql(
+            "SELECT 1 FROM {table} WHERE {condition} AND {shown} LIMIT 1",
+            table=table.table,
+            condition=condition,
+            shown=shown,
+        )
+        if connection.execute(query, params).fetchone():
+            yield day
+
+
+def _days(connection: sqlite3.Connection, table: Tiered) -> Iterator[int]:
+    """Every UTC day that some row is of, by seeks in the index."""
     query = sql(
-        'SELECT min("time") FROM {table} WHERE "time" >= ? AND {visible}',
-        table=table.name,
-        visible=visible(connection, table),
+        "SELECT {time} FROM {table} WHERE {time} {beyond} ? ORDER BY {time} LIMIT 1",
+        time=table.time,
+        table=table.table,
+        beyond=Fragment(">="),
     )
-    after = 0
-    while True:
-        (moment,) = connection.execute(query, (after,)).fetchone()
-        if moment is None:
-            return
-        yield clock.day_of(moment)
-        after = clock.day_range(clock.day_of(moment))[1]
+    following = query.replace(">= ?", "> ?")
+    row = connection.execute(
+        query, (table.written.bounds(0)[0] if table.own else _LEAST,)
+    ).fetchone()
+    while row:
+        day = table.written.day(row[0])
+        if day is None:
+            if not _may_follow(table, row[0]):
+                return
+            row = connection.execute(following, row).fetchone()
+        else:
+            yield day
+            row = connection.execute(query, (table.written.bounds(day)[1],)).fetchone()
+
+
+def _may_follow(table: Tiered, value: Any) -> bool:
+    """Whether usable times may stand behind a value that is none: SQLite sorts numbers, text,
+    bytes, and text by its bytes."""
+    if isinstance(table.written, Epoch):
+        return isinstance(value, int | float | None)
+    return not isinstance(value, bytes) and (not isinstance(value, str) or value < ":")
+
+
+_LEAST = -(2**63)  # sorts before every other number and every text

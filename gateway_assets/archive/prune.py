@@ -1,85 +1,219 @@
 """Hidden rows leave the hot table, after they were compared with the file once more.
 
-Rows go in short transactions with pauses between, so that other writers wait milliseconds and
-the write-ahead log stays small. A crash in the middle leaves fewer hidden rows, nothing else.
+Rows go in the order of their times, in short transactions with pauses between, so that other
+writers wait milliseconds and the write-ahead log stays small. Each transaction moves the file's
+``hidden_from`` and deletes what lies before it: a crash in between leaves fewer hidden rows, and a
+change of a row that is still hidden finds it whole (see ``guard``).
 """
 
 from __future__ import annotations
 
-import sqlite3
-import time
-from collections.abc import Iterator
-from pathlib import Path
+import json
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import pyarrow as pa
-
 from gateway_assets import clock
-from gateway_assets.archive.manifest import ArchiveFile, set_state
-from gateway_assets.archive.parquet import read_batches
-from gateway_assets.errors import ArchiveError
-from gateway_assets.hot.sql import sql
+from gateway_assets.archive import manifest
+from gateway_assets.archive.facts import hashed
+from gateway_assets.archive.guard import check_guarded, known_table
+from gateway_assets.archive.manifest import ArchiveFile
+from gateway_assets.archive.parquet import raw_rows, read_batches
+from gateway_assets.archive.reading import UndecodableText, batches, tolerate
+from gateway_assets.archive.source import Source
+from gateway_assets.archive.verify import damage
+from gateway_assets.errors import ArchiveDamaged, ArchiveError
+from gateway_assets.hot.sql import Fragment, quoted, sql
 from gateway_assets.hot.store import reading, writing
-from gateway_assets.table import Table
-
-CHUNK_ROWS = 500
-PAUSE_SECONDS = 0.01
+from gateway_assets.tiers.fields import Misfit
+from gateway_assets.tiers.tiered import Tiered
 
 
-def prune(connection: sqlite3.Connection, table: Table, file: ArchiveFile, root: Path) -> int:
-    """Delete the hot copies of a published file's rows; how many went.
+class Pruned:
+    """How many rows went, and why not all of them did (empty when all did)."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.stopped = ""
+
+
+def prune(source: Source, file: ArchiveFile) -> Pruned:
+    """Delete the hot copies of a published file's rows.
 
     Raises ArchiveDamaged when the file does not hold what the manifest says, ArchiveError when a
     hot copy differs from it; nothing is deleted then.
     """
-    with reading(connection):
-        if not _is_subsequence(hidden_rows(connection, table, file), file_rows(file, table, root)):
-            raise ArchiveError(
-                f"{file.path}: a hot row differs from its archived copy",
-                hint="nothing was deleted and the archived copy answers; compare the two rows",
-            )
-    deleted = 0
-    delete = sql(
-        'DELETE FROM {table} WHERE "id" IN (SELECT "id" FROM {table} WHERE "time" >= ? '
-        'AND "time" < ? AND "id" BETWEEN ? AND ? ORDER BY "time", "id" LIMIT ?)',
-        table=table.name,
-    )
-    while True:
-        with writing(connection):
-            count = connection.execute(delete, (*_bounds(file), CHUNK_ROWS)).rowcount
-            if count < CHUNK_ROWS:
-                set_state(connection, file, "archived")
-        deleted += count
-        if count < CHUNK_ROWS:
-            return deleted
-        time.sleep(PAUSE_SECONDS)
+    if file.number not in source.fresh:
+        found = damage(file, source.fields_of(file), source.root)
+        if found:
+            raise ArchiveDamaged(found, hint="nothing was deleted; see: gateway archive verify")
+    _compare(source, file)
+    pruned = Pruned()
+    while _prune_chunk(source, file.number, pruned):
+        pass
+    return pruned
 
 
-def hidden_rows(
-    connection: sqlite3.Connection, table: Table, file: ArchiveFile
-) -> Iterator[tuple[Any, ...]]:
+def _hidden_query(
+    table: Tiered, file: ArchiveFile, columns: Sequence[str]
+) -> tuple[str, tuple[Any, ...]]:
     """The hot copies of a file's rows, in the file's order."""
+    condition, params = _hidden(table, file)
     query = sql(
-        'SELECT {columns} FROM {table} WHERE "time" >= ? AND "time" < ? AND "id" BETWEEN ? AND ? '
-        'ORDER BY "time", "id"',
-        columns=[column.name for column in table.stored],
-        table=table.name,
+        "SELECT {columns} FROM {table} WHERE {condition} ORDER BY {order}",
+        columns=columns,
+        table=table.table,
+        condition=condition,
+        order=json.loads(file.row_order),
     )
-    return connection.execute(query, _bounds(file))
+    return query, params
 
 
-def file_rows(file: ArchiveFile, table: Table, root: Path) -> Iterator[tuple[Any, ...]]:
-    """A file's rows as SQLite holds them: tuples, times as integers."""
-    for batch in read_batches(file.below(root), table):
-        columns = [
-            column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
-            for column in batch.columns
-        ]
-        yield from zip(*(column.to_pylist() for column in columns), strict=True)
+def _hidden(table: Tiered, file: ArchiveFile) -> tuple[Fragment, tuple[Any, ...]]:
+    name = quoted(table.time)
+    text = f"{name} >= ? AND {name} < ? AND ({file.eligible})"
+    if not table.written.is_exact:
+        text += f" AND {table.day_of(name)} = {file.day}"
+    return Fragment(text), (file.hidden_from, file.hidden_until)
 
 
-def _bounds(file: ArchiveFile) -> tuple[int, int, int, int]:
-    return (*clock.day_range(file.day), file.first_id, file.last_id)
+def _compare(source: Source, file: ArchiveFile) -> None:
+    """What is about to be deleted must be in the file, value by value."""
+    try:
+        with reading(source.connection):
+            same = _is_same(source, file)
+    except UndecodableText:
+        tolerate(source.connection)
+        return _compare(source, file)
+    except Misfit:
+        same = False
+    if not same:
+        raise ArchiveError(
+            f"{file.path}: a hot row differs from its archived copy",
+            hint="nothing was deleted and the archived copy answers; compare the two",
+        )
+    return None
+
+
+def _is_same(source: Source, file: ArchiveFile) -> bool:
+    fields = source.fields_of(file)
+    now = {field.id: field.name for field in source.table.fields}
+    there = [place for place, field in enumerate(fields) if field.id in now]
+    kept = [fields[place] for place in there]
+    query = _hidden_query(source.table, file, [now[field.id] for field in kept])
+    hot = batches(source.connection.execute(*query), kept, source.batch_size, source.memory)
+    if len(kept) == len(fields) and file.hidden_from == file.day_from:
+        return hashed(hot, fields) == (file.rows, file.content_hash)
+    cold = read_batches(file.below(source.root), fields)
+    return _is_subsequence(
+        (row for batch in hot for row in raw_rows(batch, kept)),
+        (tuple(row[place] for place in there) for batch in cold for row in raw_rows(batch, fields)),
+    )
+
+
+def _prune_chunk(source: Source, number: int, pruned: Pruned) -> bool:
+    """Delete one chunk; whether there may be more."""
+    connection, table = source.connection, source.table
+    source.check_in_place()
+    with source.pace.locking(source.pace.rows), writing(connection):
+        file = manifest.file_numbered(connection, number)
+        if file is None or file.state != "published":
+            pruned.stopped = "its rows changed meanwhile; it is archived again by the next run"
+            return False
+        check_guarded(connection, table)
+        bound = _boundary(source, file)
+        chunk = file.hidden_until if bound is None else bound
+        condition, params = _hidden(table, file)
+        params = (params[0], chunk)
+        pruned.stopped = _still_needed(source, condition, params)
+        if pruned.stopped:
+            return False
+        last = bound is None
+        manifest.update(
+            connection, number, hidden_from=chunk, state="archived" if last else "published"
+        )
+        _remember_keys(source, file, condition, params)
+        delete = sql(
+            "DELETE FROM {table} WHERE {condition}", table=table.table, condition=condition
+        )
+        pruned.rows += connection.execute(delete, params).rowcount
+    return not last
+
+
+def _boundary(source: Source, file: ArchiveFile) -> Any:
+    """The raw time before which the next chunk lies; None when the rest is one chunk."""
+    table = source.table
+    params = file.hidden_from, file.hidden_until
+    query = sql(
+        "SELECT {time} FROM {table} WHERE {time} >= ? AND {time} < ? "
+        "ORDER BY {time} LIMIT 1 OFFSET ?",
+        time=table.time,
+        table=table.table,
+    )
+    row = source.connection.execute(query, (*params, source.pace.rows)).fetchone()
+    if row is None:
+        return None
+    first = source.connection.execute(query, (*params, 0)).fetchone()
+    if row != first:
+        return row[0]
+    # More rows of one moment than a chunk holds: they go together.
+    beyond = sql(
+        "SELECT min({time}) FROM {table} WHERE {time} > ? AND {time} < ?",
+        time=table.time,
+        table=table.table,
+    )
+    return source.connection.execute(beyond, (row[0], file.hidden_until)).fetchone()[0]
+
+
+def _still_needed(source: Source, condition: Fragment, params: tuple[Any, ...]) -> str:
+    """Why rows may not be deleted yet although their copies are safe."""
+    table, shape = source.table, source.table.shape
+    if shape.reuses_ids:
+        largest = sql("SELECT max({key}) FROM {table}", table=table.table, key=shape.integer_key)
+        query = sql(
+            "SELECT 1 FROM {table} WHERE {key} = ? AND {condition}",
+            table=table.table,
+            condition=condition,
+            key=shape.integer_key,
+        )
+        held = source.connection.execute(largest).fetchone()
+        if source.connection.execute(query, (*held, *params)).fetchone():
+            return "holds the largest id: without its row SQLite would give that id again"
+    for reference in shape.references:
+        same = " AND ".join(
+            f"child.{quoted(column)} = {quoted(table.table)}.{quoted(parent)}"
+            for column, parent in zip(reference.columns, reference.parents, strict=True)
+        )
+        query = sql(
+            "SELECT 1 FROM {table} WHERE {condition} AND EXISTS "
+            "(SELECT 1 FROM {child} AS child WHERE {same}) LIMIT 1",
+            table=table.table,
+            condition=condition,
+            child=reference.child,
+            same=Fragment(same),
+        )
+        if source.connection.execute(query, params).fetchone():
+            return f"rows of {reference.child} still refer to it; archive that table first"
+    return ""
+
+
+def _remember_keys(
+    source: Source, file: ArchiveFile, condition: Fragment, params: tuple[Any, ...]
+) -> None:
+    days = source.table.dedup_days
+    if days is not None and file.day < clock.day_of(clock.now()) - days:
+        return
+    for number, key in enumerate(source.table.dedup, start=1):
+        there = Fragment(" AND ".join(f"{quoted(name)} IS NOT NULL" for name in key))
+        query = sql(
+            "INSERT OR IGNORE INTO {known} SELECT {key}, ? FROM {table} "
+            "WHERE {condition} AND {there}",
+            known=known_table(source.table, number),
+            key=key,
+            table=source.table.table,
+            condition=condition,
+            there=there,
+        )
+        source.connection.execute(query, (file.day, *params))
 
 
 def _is_subsequence(part: Iterator[Any], whole: Iterator[Any]) -> bool:

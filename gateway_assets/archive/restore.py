@@ -1,87 +1,208 @@
 """A day comes back to the hot table: pruning read backwards.
 
-    1  the file is marked 'published', so that hot copies of its rows are hidden
-    2  the rows that are missing in hot are inserted, in short paced transactions
-    3  compared one by one, the file is retired and its rows show, in one transaction
-
-At every moment either the file or the hot rows answer, never both and never neither.
+From the latest time to the earliest, in short paced transactions: each inserts some rows, compares
+what the table now holds with the file, and moves the file's ``answers_until`` down. So every row is
+answered from exactly one place at every moment, and rows that have come since stay as they are.
 """
 
 from __future__ import annotations
 
 import sqlite3
-import time
-from itertools import islice, zip_longest
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from gateway_assets.archive import prune
-from gateway_assets.archive.manifest import ArchiveFile, live_files, set_state
-from gateway_assets.archive.prune import file_rows, hidden_rows
+from gateway_assets.archive import manifest
+from gateway_assets.archive.duck import scan
+from gateway_assets.archive.guard import known_table
+from gateway_assets.archive.manifest import ArchiveFile, live_files
+from gateway_assets.archive.parquet import raw_rows
+from gateway_assets.archive.reading import tolerate
+from gateway_assets.archive.source import Source
 from gateway_assets.archive.verify import damage
-from gateway_assets.errors import ArchiveDamaged
-from gateway_assets.hot.sql import Fragment, sql
-from gateway_assets.hot.store import reading, settle, writing
-from gateway_assets.table import Table
+from gateway_assets.errors import ArchiveDamaged, ArchiveError
+from gateway_assets.hot.sql import Fragment, quoted, sql
+from gateway_assets.hot.store import writing
+from gateway_assets.model import Kind
+from gateway_assets.tiers.fields import Field
+
+Rows = list[tuple[Any, ...]]
 
 
-def restore_day(
-    connection: sqlite3.Connection, table: Table, day: int, root: Path, hold_until: int
-) -> int:
+def restore_day(source: Source, day: int, hold_until: int) -> int:
     """Bring all archived rows of a day back to hot; how many came.
 
     The day is not archived again before ``hold_until`` (a moment; 0 holds nothing). Raises
     ArchiveDamaged when a file is not what the manifest says; the archive stays as it was.
     """
+    connection, table = source.connection, source.table
     files = live_files(connection, table, day)
     for file in files:
-        found = damage(file, table, root)
+        found = damage(file, source.fields_of(file), source.root)
         if found:
             raise ArchiveDamaged(found, hint="take the file from a backup, then restore again")
-    for file in files:
-        _copy_missing(connection, table, file, root)
-
-    def compare_and_show() -> None:
-        for file in files:
-            _compare(connection, table, file, root)
-        for file in files:
-            set_state(connection, file, "retired")
-        if hold_until:
+        _columns(source, file)
+    if hold_until:
+        with writing(connection):
             connection.execute(
-                "INSERT OR REPLACE INTO archive_holds VALUES (?, ?, ?)",
+                "INSERT OR REPLACE INTO gateway_archive_holds VALUES (?, ?, ?)",
                 (table.name, day, hold_until),
             )
-
-    settle(connection, compare_and_show)
-    return sum(file.rows for file in files)
+    return sum(_restore_file(source, file) for file in files)
 
 
-def _copy_missing(
-    connection: sqlite3.Connection, table: Table, file: ArchiveFile, root: Path
-) -> None:
-    with reading(connection):
-        present = {row[0] for row in hidden_rows(connection, table, file)}
-    if file.state == "archived":
+def _restore_file(source: Source, file: ArchiveFile) -> int:
+    connection = source.connection
+    if file.state == "published":
         with writing(connection):
-            set_state(connection, file, "published")
-    missing = (row for row in file_rows(file, table, root) if row[0] not in present)
-    columns = [column.name for column in table.stored]
-    insert = sql(
-        "INSERT INTO {table} ({columns}) VALUES ({marks})",
-        table=table.name,
-        columns=columns,
-        marks=Fragment(", ".join("?" * len(columns))),
-    )
-    while chunk := list(islice(missing, prune.CHUNK_ROWS)):
-        with writing(connection):
-            connection.executemany(insert, chunk)
-        time.sleep(prune.PAUSE_SECONDS)
+            take_back(connection, file.number)
+        left = manifest.file_numbered(connection, file.number)
+        if left is None or left.state != "archived":
+            return file.rows
+        file = left
+    columns, fields = _columns(source, file)
+    restored = 0
+    for chunk in _chunks(source, file, fields, columns):
+        with source.pace.locking(len(chunk)), writing(connection):
+            now = manifest.file_numbered(connection, file.number)
+            if now is None or now.state != "archived":
+                raise ArchiveError(f"{file.path} changed while it was restored", hint="run again")
+            start = min(row[columns.time] for row in chunk)
+            _insert(source, chunk, columns, (start, now.answers_until))
+            manifest.update(connection, file.number, answers_until=start)
+        restored += len(chunk)
+    with writing(connection):
+        manifest.update(connection, file.number, state="retired")
+    return restored
 
 
-def _compare(connection: sqlite3.Connection, table: Table, file: ArchiveFile, root: Path) -> None:
-    pairs = zip_longest(hidden_rows(connection, table, file), file_rows(file, table, root))
-    for hot, cold in pairs:
-        if hot != cold:
-            raise ArchiveDamaged(
-                f"{file.path}: row {(cold or hot)[0]} differs between archive and hot table",
-                hint=f"the archive still answers; see: gateway archive verify {table.name}",
+def take_back(connection: sqlite3.Connection, number: int) -> None:
+    """Undo a publication: hidden rows show again. What was pruned stays with the file."""
+    file = manifest.file_numbered(connection, number)
+    if file is None or file.state != "published":
+        return
+    if file.hidden_from == file.day_from:
+        manifest.update(connection, number, state="retired")
+    else:
+        manifest.update(connection, number, state="archived", answers_until=file.hidden_from)
+
+
+class _Columns:
+    """Which values of a file's rows are inserted, and how."""
+
+    def __init__(self, source: Source, fields: Sequence[Field]) -> None:
+        now = {field.id: field for field in source.table.fields}
+        self.places = [
+            place
+            for place, field in enumerate(fields)
+            if field.id in now and not now[field.id].generated
+        ]
+        self.fields = [fields[place] for place in self.places]
+        self.names = [now[field.id].name for field in self.fields]
+        ids = [field.id for field in fields]
+        self.time = ids.index(source.table.time_field.id)
+
+
+def _columns(source: Source, file: ArchiveFile) -> tuple[_Columns, Sequence[Field]]:
+    """Raises ArchiveError when the table has no place for some of the file's values."""
+    fields = source.fields_of(file)
+    now = {field.id for field in source.table.fields}
+    facts = file.columns
+    for field in fields:
+        if field.id not in now and facts[field.name]["nulls"] < file.rows:
+            raise ArchiveError(
+                f"{file.path} has values of column {field.name}, which {source.table.name} no "
+                "longer has",
+                hint="add the column again, or read the day with: gateway archive export",
             )
+    return _Columns(source, fields), fields
+
+
+def _chunks(
+    source: Source, file: ArchiveFile, fields: Sequence[Field], columns: _Columns
+) -> Iterator[Rows]:
+    """The rows that the file answers for, latest first; rows of one raw time stay together."""
+    time = fields[columns.time]
+    batches = scan([file.below(source.root)], fields, order_by=[time.name], descending=True)
+    chunk: Rows = []
+    for row in (row for batch in batches for row in raw_rows(batch, fields)):
+        moment = row[columns.time]
+        if file.answers_until is not None and not moment < file.answers_until:
+            continue
+        if len(chunk) >= source.pace.rows and moment != chunk[-1][columns.time]:
+            yield chunk
+            chunk = []
+        chunk.append(row)
+    if chunk:
+        yield chunk
+
+
+def _insert(source: Source, chunk: Rows, columns: _Columns, between: tuple[Any, Any]) -> None:
+    """Insert rows and see that the table holds them, and nothing else that is new."""
+    connection, table = source.connection, source.table
+    for number, key in enumerate(table.dedup, start=1):
+        places = [columns.names.index(name) for name in key]
+        same = Fragment(" AND ".join(f"{quoted(name)} = ?" for name in key))
+        forget = sql(
+            "DELETE FROM {known} WHERE {same}", known=known_table(table, number), same=same
+        )
+        connection.executemany(
+            forget, ([row[columns.places[place]] for place in places] for row in chunk)
+        )
+    before = _there(source, columns, between)
+    marks = ", ".join(
+        "iif(?, CAST(? AS TEXT), ?)" if field.kind is Kind.ANY else "?" for field in columns.fields
+    )
+    insert = sql(
+        "INSERT INTO {table} ({names}) VALUES ({marks})",
+        table=table.table,
+        names=columns.names,
+        marks=Fragment(marks),
+    )
+    connection.executemany(insert, (_values(row, columns) for row in chunk))
+    came = _there(source, columns, between) - before
+    wanted = Counter(_typed(row[place] for place in columns.places) for row in chunk)
+    if came != wanted:
+        raise ArchiveError(
+            f"{table.name}: rows differ after they were put back",
+            hint="the archive still answers; does a trigger of the table change its rows?",
+        )
+
+
+def _there(source: Source, columns: _Columns, between: tuple[Any, Any]) -> Counter[tuple[Any, ...]]:
+    name = quoted(source.table.time)
+    start, end = between
+    condition = f"{name} >= ?" + ("" if end is None else f" AND {name} < ?")
+    query = sql(
+        "SELECT {names} FROM {table} WHERE {condition}",
+        names=columns.names,
+        table=source.table.table,
+        condition=Fragment(condition),
+    )
+    params = (start,) if end is None else (start, end)
+    try:
+        rows = source.connection.execute(query, params).fetchall()
+    except sqlite3.OperationalError as error:
+        if "decode" not in str(error):
+            raise
+        tolerate(source.connection)
+        rows = source.connection.execute(query, params).fetchall()
+    return Counter(_typed(row) for row in rows)
+
+
+def _typed(row: Any) -> tuple[Any, ...]:
+    """A row whose 1 differs from 1.0."""
+    return tuple((type(value).__name__, value) for value in row)
+
+
+def _values(row: tuple[Any, ...], columns: _Columns) -> list[Any]:
+    values: list[Any] = []
+    for place, field in zip(columns.places, columns.fields, strict=True):
+        value = row[place]
+        if field.kind is not Kind.ANY:
+            values.append(value)
+        elif isinstance(value, str):
+            values += [1, value.encode("utf-8", "surrogateescape"), None]
+        else:
+            values += [0, None, value]
+    return values

@@ -1,7 +1,8 @@
 """Rows and sums of a table over both tiers, and whether they are what was put in.
 
 The cold side comes from the manifest, so a total costs one pass over the visible hot rows of the
-days it is asked for and no look at any Parquet file.
+days it is asked for and, but for files that answer for a part of their rows, no look at any
+Parquet file.
 """
 
 from __future__ import annotations
@@ -10,12 +11,20 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from gateway_assets import clock
-from gateway_assets.archive.manifest import live_files
+from gateway_assets.archive.duck import scan
+from gateway_assets.archive.manifest import ArchiveFile, live_files
+from gateway_assets.archive.parquet import raw_rows
+from gateway_assets.archive.source import file_fields
+from gateway_assets.archive.visible import visible
 from gateway_assets.hot.sql import Fragment, quoted, sql
-from gateway_assets.hot.visible import visible
 from gateway_assets.table import Merge, Rollup, Table
+from gateway_assets.tiers.catalog import has_table
+from gateway_assets.tiers.tiered import Tiered
+
+_ALWAYS = (-(2**63), 2**63 - 1)
 
 
 @dataclass(slots=True)
@@ -31,15 +40,55 @@ class Totals:
             self.sums[name] = self.sums.get(name, 0) + value
 
 
-def stored(connection: sqlite3.Connection, table: Table, day: int | None = None) -> Totals:
+def stored(
+    connection: sqlite3.Connection, table: Tiered, root: Path, day: int | None = None
+) -> Totals:
     """What a table answers for, in both tiers, for one day or for all. Call it in ``reading``."""
+    assert table.own
     totals = Totals(sums=dict.fromkeys(table.summed, 0))
-    condition = visible(connection, table)
-    bounds = clock.day_range(day) if day is not None else (-(2**63), 2**63 - 1)
-    rows, *sums = connection.execute(_sum_statement(table, condition), bounds).fetchone()
+    bounds = clock.day_range(day) if day is not None else _ALWAYS
+    statement = _sum_statement(table.own, visible(connection, table))
+    rows, *sums = connection.execute(statement, bounds).fetchone()
     totals.add(rows, dict(zip(table.summed, sums, strict=True)))
     for file in live_files(connection, table, day):
-        totals.add(file.rows, {name: file.columns[name]["sum"] for name in table.summed})
+        cold = of_file(connection, table, file, root)
+        totals.add(cold.rows, cold.sums)
+    return totals
+
+
+def of_file(connection: sqlite3.Connection, table: Tiered, file: ArchiveFile, root: Path) -> Totals:
+    """What a file answers for: by the manifest, or by reading when that is only a part of it."""
+    if file.answers_until is None:
+        return Totals(file.rows, {name: file.columns[name]["sum"] for name in table.summed})
+    fields = file_fields(connection, file)
+    names = [field.name for field in fields]
+    time = next(place for place, field in enumerate(fields) if field.id == table.time_field.id)
+    totals = Totals(sums=dict.fromkeys(table.summed, 0))
+    for batch in scan([file.below(root)], fields):
+        for row in raw_rows(batch, fields):
+            if row[time] < file.answers_until:
+                totals.add(1, {name: row[names.index(name)] for name in table.summed})
+    return totals
+
+
+def removed(connection: sqlite3.Connection, table: Tiered, day: int | None = None) -> Totals:
+    """What was removed on purpose: expired and erased rows."""
+    totals = Totals(sums=dict.fromkeys(table.summed, 0))
+    if not has_table(connection, "gateway_archive_removed"):
+        return totals
+    query = """
+        SELECT rows, sums FROM gateway_archive_removed
+        WHERE table_name = ? AND (? IS NULL OR day = ?)
+    """
+    for rows, sums in connection.execute(query, (table.name, day, day)):
+        totals.add(rows, json.loads(sums))
+    return totals
+
+
+def with_removed(connection: sqlite3.Connection, table: Tiered, root: Path, day: int) -> Totals:
+    """What a day would answer for had nothing been removed on purpose."""
+    totals, gone = stored(connection, table, root, day), removed(connection, table, day)
+    totals.add(gone.rows, gone.sums)
     return totals
 
 
@@ -70,8 +119,7 @@ def files_that_differ(
     differing = []
     for name in names:
         first, rows, sums = connection.execute(ledger, (name,)).fetchone()
-        everything = (-(2**63), 2**63 - 1)
-        found = connection.execute(statement, (*everything, first, first + rows - 1)).fetchone()
+        found = connection.execute(statement, (*_ALWAYS, first, first + rows - 1)).fetchone()
         wanted = json.loads(sums)
         if found != (rows, *(wanted[column] for column in table.summed)):
             differing.append(name)

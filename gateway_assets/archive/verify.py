@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
-from gateway_assets.archive.facts import FactsTaker
+from gateway_assets.archive.facts import hashed
 from gateway_assets.archive.manifest import ArchiveFile
 from gateway_assets.archive.parquet import read_batches
 from gateway_assets.errors import ArchiveDamaged
-from gateway_assets.table import Table
+from gateway_assets.tiers.fields import Field
 
 
-def damage(file: ArchiveFile, table: Table, root: Path) -> str:
+def damage(file: ArchiveFile, fields: Sequence[Field], root: Path) -> str:
     """What is wrong with an archived file; empty when nothing is."""
     path = file.below(root)
-    taker = FactsTaker(table)
     try:
-        for _ in taker.passing(read_batches(path, table)):
-            pass
+        rows, content_hash = hashed(read_batches(path, fields), fields)
     except ArchiveDamaged as error:
         return error.message
-    if taker.rows != file.rows:
-        return f"{path} holds {taker.rows} rows, the manifest says {file.rows}"
-    if taker.taken().content_hash != file.content_hash:
+    if rows != file.rows:
+        return f"{path} holds {rows} rows, the manifest says {file.rows}"
+    if content_hash != file.content_hash:
         return f"{path} holds other values than were archived"
     if file_sha256(path) != file.sha256:
         return f"{path} holds the right values in other bytes than were written"

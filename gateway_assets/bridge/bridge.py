@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
 
+from gateway_assets.archive.source import file_fields
 from gateway_assets.archive.verify import damage
-from gateway_assets.bridge.guard import check_statement, exact, lock, locked_session, refusal
-from gateway_assets.bridge.scans import TYPES, needs
-from gateway_assets.bridge.tiers import Tiers, damaged, existing_paths, read_tiers
+from gateway_assets.bridge.guard import check_statement, lock, locked_session, refusal
+from gateway_assets.bridge.scans import Need, needs
+from gateway_assets.bridge.tiers import Tiers, damaged, read_tiers
+from gateway_assets.bridge.views import readable, show
 from gateway_assets.errors import ArchiveDamaged
-from gateway_assets.hot.sql import Fragment, literal, quoted, sql
-from gateway_assets.hot.store import open_store
 from gateway_assets.settings import Settings
-from gateway_assets.table import Table
-from gateway_assets.tables import TABLES
+from gateway_assets.tiers.catalog import Declared, catalog, find, open_database, tiered
+from gateway_assets.tiers.tiered import Tiered
 
 MOVED_TRIES = 3
 # What a statement can bring about with all files whole.
@@ -68,64 +71,65 @@ class UnifiedQueryBridge:
         return self._try(text, params, take)
 
     def _try(self, text: str, params: Sequence[Any], take: Take[Answer]) -> Answer:
-        used = tables_in(text)
-        with locked_session(self._settings) as session:
-            needed = needs(session, text, params, used)
-            with open_store(self._settings.hot_database) as connection:
-                tiers = read_tiers(connection, {table: needed[table.name] for table in used})
+        with locked_session(self._settings) as session, ExitStack() as open_until_read:
+            opened = self._opened(text, open_until_read)
+            needed = needs(session, text, params, [table for _, table in opened])
+            tiers = self._read(opened, needed)
+            open_until_read.close()
             try:
                 for tier in tiers:
-                    self._show(session, tier)
-                lock(session, self._settings.archive)
+                    show(session, tier)
+                lock(session, self._settings.archive.parent)
                 return take(session.sql(text, params=list(params) or None))
             except duckdb.Error as error:
                 raise self._explained(error, tiers) from error
 
-    def _show(self, session: duckdb.DuckDBPyConnection, tiers: Tiers) -> None:
-        """Make a table's two tiers one view under its name."""
-        name = tiers.table.name
-        session.register(f"{name}_hot", tiers.hot)
-        paths = existing_paths(tiers, self._settings.archive)
-        cold = ""
-        if paths:
-            files = ", ".join(literal(exact(path)) for path in paths)
-            cold = f"UNION ALL BY NAME FROM read_parquet([{files}], hive_partitioning = false)"
-        session.execute(
-            sql(
-                "CREATE VIEW {view} AS SELECT {columns} FROM {hot} {cold}",
-                view=name,
-                columns=_columns(tiers),
-                hot=f"{name}_hot",
-                cold=Fragment(cold),
-            )
-        )
+    def _opened(self, text: str, stack: ExitStack) -> list[tuple[sqlite3.Connection, Tiered]]:
+        """The tables of a statement, those of one database by one connection."""
+        connections: dict[Path, sqlite3.Connection] = {}
+        opened = []
+        for declared in tables_in(text, self._settings):
+            if declared.database not in connections:
+                connections[declared.database] = stack.enter_context(open_database(declared))
+            connection = connections[declared.database]
+            opened.append((connection, tiered(connection, declared, self._settings)))
+        return opened
+
+    def _read(
+        self, opened: list[tuple[sqlite3.Connection, Tiered]], needed: dict[str, Need]
+    ) -> list[Tiers]:
+        grouped: dict[sqlite3.Connection, list[tuple[Tiered, Need]]] = {}
+        for connection, table in opened:
+            grouped.setdefault(connection, []).append((table, needed[table.name]))
+        return [
+            tiers
+            for connection, wanted in grouped.items()
+            for tiers in read_tiers(connection, wanted, self._settings.archive)
+        ]
 
     def _explained(self, error: duckdb.Error, tiers: Collection[Tiers]) -> Exception:
         """An error of reading a file names the file; any other is the query's own."""
         if not isinstance(error, _OWN_ERRORS):
-            root = self._settings.archive
             for tier in tiers:
-                for file in tier.cold:
-                    found = damage(file, tier.table, root)
-                    if found:
-                        return damaged(tier.table, found)
+                found = self._damage(tier)
+                if found:
+                    return damaged(tier.table, found)
         return refusal(error)
 
-
-def _columns(tiers: Tiers) -> Fragment:
-    """All columns of the table; those that nobody looks at are NULL on the hot side.
-
-    They must exist: what ``*`` and NATURAL JOIN mean depends on them.
-    """
-    present = set(tiers.hot.schema.names)
-    return Fragment(
-        ", ".join(
-            quoted(column.name)
-            if column.name in present
-            else f"NULL::{TYPES[column.kind]} AS {quoted(column.name)}"
-            for column in tiers.table.stored
-        )
-    )
+    def _damage(self, tiers: Tiers) -> str:
+        """What is wrong with the first damaged file; a monthly copy is dropped by name only."""
+        declared = find(self._settings, tiers.table.name)
+        with open_database(declared) as connection:
+            for file in tiers.live:
+                fields = file_fields(connection, file)
+                found = damage(file, fields, self._settings.archive)
+                if found:
+                    return found
+        for cold in tiers.cold:
+            for part in cold.files:
+                if "months" in part.path.parts and not readable(part.path):
+                    return f"{part.path} cannot be read; it is a copy: remove it"
+        return ""
 
 
 def _dicts(relation: Relation) -> list[dict[str, Any]]:
@@ -143,11 +147,11 @@ def _distinct(names: list[str]) -> list[str]:
     return distinct
 
 
-def tables_in(text: str) -> list[Table]:
+def tables_in(text: str, settings: Settings) -> list[Declared]:
     """The declared tables whose names occur in a statement; no other exists for it.
 
     A name in a comment or a constant makes a table be read in vain. A table that is meant but not
     found would be unknown to the engine: an error, never an empty answer.
     """
     words = set(re.findall(r"\w+", text.lower()))
-    return [table for table in TABLES if table.name in words]
+    return [declared for declared in catalog(settings) if declared.name.lower() in words]

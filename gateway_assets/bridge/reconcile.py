@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from gateway_assets.archive.totals import Totals, loaded, stored
+from gateway_assets.archive.totals import Totals, loaded, removed, stored
 from gateway_assets.bridge.bridge import UnifiedQueryBridge
 from gateway_assets.errors import Busy
 from gateway_assets.hot.sql import Fragment, quoted, sql
-from gateway_assets.hot.store import open_store, reading
+from gateway_assets.hot.store import reading
 from gateway_assets.settings import Settings
 from gateway_assets.table import Table
+from gateway_assets.tiers.catalog import find, open_database, tiered
 
 TRIES = 5
 
@@ -26,10 +27,18 @@ def difference(table: Table, settings: Settings) -> str:
 
 
 def _known(table: Table, settings: Settings) -> tuple[Totals, Totals]:
-    """What the ledger says was loaded, and what hot table and manifest say is stored."""
-    with open_store(settings.hot_database) as connection, reading(connection):
-        there = stored(connection, table)
-        return (loaded(connection, table) if table.source else there), there
+    """What the ledger says was loaded and not removed on purpose, and what hot table and manifest
+    say is stored.
+    """
+    declared = find(settings, table)
+    with open_database(declared) as connection, reading(connection):
+        two_tiers = tiered(connection, declared, settings)
+        there = stored(connection, two_tiers, settings.archive)
+        if not table.source:
+            return there, there
+        put_in, gone = loaded(connection, table), removed(connection, two_tiers)
+        put_in.add(-gone.rows, {name: -value for name, value in gone.sums.items()})
+        return put_in, there
 
 
 def _answered(table: Table, settings: Settings) -> Totals:

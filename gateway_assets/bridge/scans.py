@@ -18,22 +18,29 @@ import duckdb
 from gateway_assets import clock
 from gateway_assets.hot.sql import Fragment, quoted, sql
 from gateway_assets.model import INT64_MAX, INT64_MIN, Kind
-from gateway_assets.table import Table
+from gateway_assets.tiers.fields import Field
+from gateway_assets.tiers.tiered import Tiered
+from gateway_assets.tiers.times import Epoch
 
 TYPES = {
     Kind.TIME: "TIMESTAMPTZ",
     Kind.INTEGER: "BIGINT",
     Kind.REAL: "DOUBLE",
     Kind.TEXT: "VARCHAR",
+    Kind.BLOB: "BLOB",
+    Kind.ANY: "VARCHAR",
 }
 # These would conclude something from the tables being empty, or add filters of their own making.
 _DISABLED = (
     "statistics_propagation,empty_result_pullup,column_lifetime,late_materialization,"
     "join_filter_pushdown"
 )
-_BOUND = r"\(time (>=|>|<=|<|=) '(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?)\+00'::[A-Z ]+\)"
-_PIECE = rf"(?:optional: )?{_BOUND}"
-_BOUNDS = re.compile(rf"\(?{_PIECE}(?: AND {_PIECE})*\)?")
+_MOMENT = r"'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?\+00'::[A-Z ]+"
+_WRITTEN = {
+    Kind.TIME: _MOMENT,
+    Kind.INTEGER: r"\d+",
+    Kind.TEXT: r"'\d{4}-\d\d-\d\d[^']*'",
+}
 
 
 class Need(NamedTuple):
@@ -44,19 +51,31 @@ class Need(NamedTuple):
     end: int = INT64_MAX
 
 
-def everything(table: Table) -> Need:
-    return Need(frozenset(column.name for column in table.stored))
+def everything(table: Tiered) -> Need:
+    return Need(frozenset(field.name for field in columns_of(table)))
+
+
+def columns_of(table: Tiered) -> list[Field]:
+    """The columns that a query sees: those of the table now, then those that it once had."""
+    now = {field.name for field in table.fields}
+    return [
+        *table.fields,
+        *(
+            field._replace(name=f"{field.name}_{field.id}") if field.name in now else field
+            for field in table.dropped
+        ),
+    ]
 
 
 def needs(
     session: duckdb.DuckDBPyConnection,
     text: str,
     params: Sequence[Any],
-    tables: Collection[Table],
+    tables: Collection[Tiered],
 ) -> dict[str, Need]:
     """What a statement needs of each table; everything where DuckDB does not tell."""
     for table in tables:
-        columns = ", ".join(f"{quoted(c.name)} {TYPES[c.kind]}" for c in table.stored)
+        columns = ", ".join(f"{quoted(c.name)} {TYPES[c.kind]}" for c in columns_of(table))
         create = "CREATE TABLE {table} ({columns})"
         session.execute(sql(create, table=table.name, columns=Fragment(columns)))
     session.execute(f"SET disabled_optimizers = '{_DISABLED}'")
@@ -80,7 +99,7 @@ def _scans(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _scans(child)
 
 
-def _need(table: Table, scans: list[dict[str, Any]]) -> Need:
+def _need(table: Tiered, scans: list[dict[str, Any]]) -> Need:
     found = [
         _scan_need(table, scan)
         for scan in scans
@@ -92,19 +111,16 @@ def _need(table: Table, scans: list[dict[str, Any]]) -> Need:
     return Need(columns, min(need.start for need in found), max(need.end for need in found))
 
 
-def _scan_need(table: Table, scan: dict[str, Any]) -> Need:
+def _scan_need(table: Tiered, scan: dict[str, Any]) -> Need:
     filters = _texts(scan.get("Filters"))
     mentioned = {word for text in filters for word in re.findall(r"\w+", text)}
     projected = {name.strip('"') for name in _texts(scan.get("Projections"))}
-    known = {column.name for column in table.stored}
+    known = {field.name for field in columns_of(table)}
     if not projected <= known:
         return everything(table)
     start, end = INT64_MIN, INT64_MAX
-    for text in filters:
-        if _BOUNDS.fullmatch(text):
-            for operator, moment in re.findall(_BOUND, text):
-                low, high = _range(operator, clock.parse_moment(moment))
-                start, end = max(start, low), min(end, high)
+    for low, high in _bounds(table, filters):
+        start, end = max(start, low), min(end, high)
     # now() has moved on until the statement runs; what is recent is never cut off.
     if end > clock.now() - clock.DAY:
         end = INT64_MAX
@@ -117,11 +133,43 @@ def _texts(value: str | list[str] | None) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-def _range(operator: str, moment: int) -> tuple[int, int]:
+def _bounds(table: Tiered, filters: list[str]) -> Iterator[tuple[int, int]]:
+    """What conditions on the time column say about moments."""
+    written = _WRITTEN.get(table.time_field.kind)
+    if written is None:
+        return
+    name = re.escape(table.time)
+    bound = rf'"?{name}"? (>=|>|<=|<|=) ({written})'
+    piece = rf"(?:optional: )?\({bound}\)"
+    pieces = re.compile(rf"\(?{piece}(?: AND {piece})*\)?")
+    for text in filters:
+        if pieces.fullmatch(text):
+            for operator, constant in re.findall(bound, text):
+                yield _range(operator, *_moments(table, constant))
+
+
+def _moments(table: Tiered, constant: str) -> tuple[int, int]:
+    """The first and the last moment that a constant of the time column may mean."""
+    text = constant.partition("::")[0].strip("'")
+    if table.time_field.kind is Kind.TIME:
+        moment = clock.parse_moment(text)
+        return moment, moment
+    if isinstance(table.written, Epoch):
+        moment = int(text) * clock.SECOND // table.written.per_second
+        return moment, moment + 1
+    # Zone offsets reach fourteen hours: a day more on each side.
+    day = table.written.day(text)
+    if day is None:
+        return INT64_MIN, INT64_MAX
+    return clock.day_range(day - 1)[0], clock.day_range(day + 1)[1]
+
+
+def _range(operator: str, first: int, last: int) -> tuple[int, int]:
+    """Half-open, and never narrower than the condition."""
     return {
-        ">=": (moment, INT64_MAX),
-        ">": (moment, INT64_MAX),
-        "<=": (INT64_MIN, moment + 1),
-        "<": (INT64_MIN, moment + 1),
-        "=": (moment, moment + 1),
+        ">=": (first, INT64_MAX),
+        ">": (first, INT64_MAX),
+        "<=": (INT64_MIN, min(last, INT64_MAX - 1) + 1),
+        "<": (INT64_MIN, min(last, INT64_MAX - 1) + 1),
+        "=": (first, min(last, INT64_MAX - 1) + 1),
     }[operator]

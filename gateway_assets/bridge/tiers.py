@@ -8,79 +8,169 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from gateway_assets import clock
 from gateway_assets.archive.manifest import ArchiveFile, live_files
-from gateway_assets.archive.parquet import arrow_batches, arrow_schema
+from gateway_assets.archive.months import Month, folder, month_of, months
+from gateway_assets.archive.parquet import arrow_schema
+from gateway_assets.archive.reading import UndecodableText, batches, tolerate
+from gateway_assets.archive.source import file_fields
+from gateway_assets.archive.visible import visible
 from gateway_assets.bridge.scans import Need
 from gateway_assets.errors import ArchiveDamaged
-from gateway_assets.hot.sql import sql
+from gateway_assets.hot.sql import Fragment, quoted, sql
 from gateway_assets.hot.store import reading
-from gateway_assets.hot.visible import visible
-from gateway_assets.table import ID, Table
+from gateway_assets.model import INT64_MAX, INT64_MIN
+from gateway_assets.tiers.fields import Field, Misfit
+from gateway_assets.tiers.tiered import Tiered
+from gateway_assets.tiers.times import Epoch
 
-BATCH_ROWS = 65_536
+BATCH_ROWS, BATCH_BYTES = 65_536, 2**30
+
+
+class ColdFile(NamedTuple):
+    """One Parquet file to read, and the raw time before which it answers (None: all of it)."""
+
+    path: Path
+    size: int
+    answers_until: object
+
+
+class Cold(NamedTuple):
+    """Files that were written with the same columns."""
+
+    fields: tuple[Field, ...]
+    files: list[ColdFile]
 
 
 class Tiers(NamedTuple):
     """What a statement needs of one table's rows, each in exactly one of the two.
 
-    ``hot`` has the needed columns only, in the table's order.
+    ``table`` has the kinds that all of these rows fit; ``hot`` the needed columns only.
     """
 
-    table: Table
+    table: Tiered
     hot: pa.Table
-    cold: list[ArchiveFile]
+    cold: list[Cold]
+    live: list[ArchiveFile]
 
 
-def read_tiers(connection: sqlite3.Connection, needed: dict[Table, Need]) -> list[Tiers]:
-    """The tiers of several tables, all as of the same moment."""
-    with reading(connection):
-        return [
-            Tiers(table, _visible_rows(connection, table, need), _files(connection, table, need))
-            for table, need in needed.items()
-        ]
+def read_tiers(
+    connection: sqlite3.Connection, needed: list[tuple[Tiered, Need]], root: Path
+) -> list[Tiers]:
+    """The tiers of several tables of one database, all as of the same moment."""
+    try:
+        with reading(connection):
+            return [_read(connection, table, need, root) for table, need in needed]
+    except UndecodableText:
+        tolerate(connection)
+        return read_tiers(connection, needed, root)
 
 
-def _files(connection: sqlite3.Connection, table: Table, need: Need) -> list[ArchiveFile]:
+def _read(connection: sqlite3.Connection, table: Tiered, need: Need, root: Path) -> Tiers:
+    start = need.start if need.start > INT64_MIN else None
+    end = need.end if need.end < INT64_MAX else None
+    live = live_files(connection, table, start=start, end=end)
+    while True:
+        try:
+            hot = _visible_rows(connection, table, need)
+            break
+        except Misfit as misfit:
+            table = table.wider(misfit)
+    return Tiers(table, hot, _cold(connection, table, live, root), live)
+
+
+def _cold(
+    connection: sqlite3.Connection, table: Tiered, live: list[ArchiveFile], root: Path
+) -> list[Cold]:
+    """The files by the columns they have; whole months by their copy."""
+    grouped: dict[int, list[ColdFile]] = {}
+    copies = _usable_months(connection, table, live, root)
+    covered = {number for month in copies for number in month.covers}
+    for month in copies:
+        place = folder(root) / month.path
+        grouped.setdefault(month.schema_version, []).append(ColdFile(place, month.size, None))
+    versions: dict[int, tuple[Field, ...]] = {}
+    for file in live:
+        versions.setdefault(file.schema_version, ())
+        if file.number not in covered:
+            cold = ColdFile(file.below(root), file.size, file.answers_until)
+            grouped.setdefault(file.schema_version, []).append(cold)
+    one_of = {file.schema_version: file for file in live}
     return [
-        file
-        for file in live_files(connection, table)
-        if file.last_time >= need.start and file.first_time < need.end
+        Cold(file_fields(connection, one_of[version]), files)
+        for version, files in sorted(grouped.items())
     ]
 
 
-def existing_paths(tiers: Tiers, root: Path) -> list[str]:
-    """The paths of the cold files. Raises ArchiveDamaged for one that is missing or cut."""
-    paths = []
-    for file in tiers.cold:
-        path = file.below(root)
-        try:
-            size = path.stat().st_size
-        except FileNotFoundError:
-            raise damaged(tiers.table, f"archive file {path} is missing") from None
-        if size != file.size:
-            what = f"archive file {path} has {size} bytes instead of {file.size}"
-            raise damaged(tiers.table, what)
-        paths.append(str(path))
-    return paths
+def _usable_months(
+    connection: sqlite3.Connection, table: Tiered, live: list[ArchiveFile], root: Path
+) -> list[Month]:
+    """Copies that stand for exactly the live files of their month, all of which are needed."""
+    wanted: dict[str, set[int]] = {}
+    for file in live:
+        wanted.setdefault(month_of(file.day), set()).add(file.number)
+    if all(len(numbers) < 2 for numbers in wanted.values()):
+        return []
+    return [
+        month
+        for month in months(connection, table)
+        if frozenset(wanted.get(month.month, ())) == month.covers
+        and (folder(root) / month.path).exists()
+    ]
 
 
-def damaged(table: Table, what: str) -> ArchiveDamaged:
+def check_files(tiers: Tiers) -> None:
+    """Raise ArchiveDamaged for a file that is missing or cut."""
+    for cold in tiers.cold:
+        for file in cold.files:
+            try:
+                size = file.path.stat().st_size
+            except FileNotFoundError:
+                raise damaged(tiers.table, f"archive file {file.path} is missing") from None
+            if size != file.size:
+                what = f"archive file {file.path} has {size} bytes instead of {file.size}"
+                raise damaged(tiers.table, what)
+
+
+def damaged(table: Tiered, what: str) -> ArchiveDamaged:
     return ArchiveDamaged(
         what,
         hint=f"put it back from a backup, then check: gateway archive verify {table.name}",
     )
 
 
-def _visible_rows(connection: sqlite3.Connection, table: Table, need: Need) -> pa.Table:
+def _visible_rows(connection: sqlite3.Connection, table: Tiered, need: Need) -> pa.Table:
     # At least one column: rows are counted even when none of their values is needed.
-    names = [column.name for column in table.stored if column.name in need.columns] or [ID.name]
+    fields = [field for field in table.fields if field.name in need.columns] or [table.fields[0]]
+    between, params = _between(table, need)
     query = sql(
-        'SELECT {columns} FROM {table} WHERE "time" >= ? AND "time" < ? AND {visible}',
-        columns=names,
-        table=table.name,
+        "SELECT {columns} FROM {table} WHERE {between} AND {visible}",
+        columns=[field.name for field in fields],
+        table=table.table,
+        between=between,
         visible=visible(connection, table),
     )
-    whole = arrow_schema(table)
-    schema = pa.schema([whole.field(name) for name in names])
-    cursor = connection.execute(query, (need.start, need.end))
-    return pa.Table.from_batches(arrow_batches(cursor, schema, BATCH_ROWS), schema)
+    cursor = connection.execute(query, params)
+    found = list(batches(cursor, fields, BATCH_ROWS, BATCH_BYTES))
+    whole = pa.Table.from_batches(found, arrow_schema(fields))
+    return whole.select([field.name for field in fields])
+
+
+def _between(table: Tiered, need: Need) -> tuple[Fragment, list[object]]:
+    """A condition on the raw time column that lets every needed row through."""
+    name, written = quoted(table.time), table.written
+    parts: list[str] = []
+    params: list[object] = []
+    if need.start > INT64_MIN:
+        parts.append(f"{name} >= ?")
+        if isinstance(written, Epoch):
+            params.append(need.start * written.per_second // clock.SECOND)
+        else:
+            params.append(written.bounds(clock.day_of(need.start))[0])
+    if need.end < INT64_MAX:
+        parts.append(f"{name} < ?")
+        if isinstance(written, Epoch):
+            params.append(need.end * written.per_second // clock.SECOND + 1)
+        else:
+            params.append(written.bounds(clock.day_of(need.end))[1])
+    return Fragment(" AND ".join(parts) or "1"), params

@@ -2,7 +2,7 @@
 
 ``main``     the command, its settings and its errors
 ``stages``   load, rollup: the stages by hand
-``archive``  archive plan, run, verify, restore
+``archive``  archive plan, run, status, verify, restore, erase, compact, backup, export
 ``query``    one SELECT over both tiers
 ``tables``   what stands where
 ``config``   every setting with value, default and origin
@@ -11,5 +11,7 @@
 ``tour``     the whole way once, from the wire to one answer
 ``traffic``  the HTTP transfers over loopback that the tour makes
 ``samples``  generated rows of past days, plainly marked as such
+``demo``     example data to try things on
+``forward``  the generated database of a message-forwarding bot
 ``show``     tables, JSON, sizes and progress on a terminal
 """

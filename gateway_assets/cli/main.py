@@ -20,6 +20,7 @@ _COMMANDS = {
     "archive": "archive:archive",
     "config": "config:config",
     "dagster": "dagster:dagster",
+    "demo": "demo:demo",
     "load": "stages:load",
     "query": "query:query",
     "rollup": "stages:rollup",

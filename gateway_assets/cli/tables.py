@@ -8,7 +8,6 @@ import click
 
 from gateway_assets.bridge.overview import overview
 from gateway_assets.cli.show import as_json, moment, print_grid, print_json, size
-from gateway_assets.hot.store import open_store
 from gateway_assets.settings import Settings
 
 
@@ -23,8 +22,7 @@ def tables(settings: Settings, as_json: bool) -> None:
       gateway tables
       gateway tables --json | jq '.[] | {table, cold_bytes}'
     """
-    with open_store(settings.hot_database) as connection:
-        rows = [asdict(row) for row in overview(connection)]
+    rows = [asdict(row) for row in overview(settings)]
     for row in rows:
         for end in ("oldest", "newest"):
             row[end] = moment(row[end])

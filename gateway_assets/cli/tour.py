@@ -22,7 +22,6 @@ from gateway_assets.cli.dagster import environment
 from gateway_assets.cli.samples import BACKEND, land_samples
 from gateway_assets.cli.show import print_grid, size
 from gateway_assets.errors import CaptureError, GatewayError
-from gateway_assets.hot.store import open_store
 from gateway_assets.settings import Settings
 from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY, hot_days
 
@@ -103,7 +102,7 @@ def _run_stages(settings: Settings, first: int, today: int) -> None:
     stages: list[tuple[str, str, str, tuple[int, int] | None]] = [
         ("3/6  loading landing files", LOAD, "", None),
         ("4/6  rolling up by day", ROLLUP, IP_TRAFFIC_DAILY.name, (first, today)),
-        ("5/6  archiving closed days", ARCHIVE, archive_name(IP_TRAFFIC), cold),
+        ("5/6  archiving closed days", ARCHIVE, archive_name(IP_TRAFFIC.name), cold),
         ("6/6  asking, and checking that every row answers once", ANSWER, "", None),
     ]
     for title, job, asset, days in stages:
@@ -139,8 +138,7 @@ def _report(settings: Settings, captured: dict[str, Any], since: int) -> None:
     click.echo("The two agree. Rows with backend = 'sample' are generated, all others are live.\n")
     print_grid(bridge.rows(_BOTH_TIERS), title="One query over both tiers")
     click.echo(f"  gateway query {' '.join(_BOTH_TIERS.split())!r}\n")
-    with open_store(settings.hot_database) as connection:
-        print_grid([_storage(row) for row in overview(connection)], title="What stands where")
+    print_grid([_storage(row) for row in overview(settings)], title="What stands where")
 
 
 def _storage(row: Overview) -> dict[str, Any]:

@@ -7,9 +7,9 @@ import dagster as dg
 from gateway_assets import clock
 from gateway_assets.defs.cold import archive_name
 from gateway_assets.defs.describe import OWNERS, blocking_check
-from gateway_assets.hot.store import open_store
 from gateway_assets.settings import Settings
 from gateway_assets.tables import TABLES
+from gateway_assets.tiers.catalog import catalog
 
 if TYPE_CHECKING:
     from gateway_assets.bridge.overview import Overview
@@ -24,7 +24,11 @@ def overview_asset(settings: Settings) -> dg.AssetsDefinition:
 
     @dg.asset(
         name=NAME,
-        deps=[name for table in TABLES for name in (table.name, archive_name(table))],
+        deps=[
+            name
+            for declared in catalog(settings)
+            for name in (declared.name, archive_name(declared.name))
+        ],
         group_name=GROUP,
         kinds={"duckdb"},
         owners=OWNERS,
@@ -42,8 +46,7 @@ def overview_asset(settings: Settings) -> dg.AssetsDefinition:
         from gateway_assets.bridge.overview import overview
         from gateway_assets.bridge.reconcile import difference
 
-        with open_store(settings.hot_database) as connection:
-            tables = overview(connection)
+        tables = overview(settings)
         differing = [text for table in TABLES if (text := difference(table, settings))]
         return dg.MaterializeResult(
             metadata={

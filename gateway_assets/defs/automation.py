@@ -4,6 +4,7 @@ All three look at what is there, not at what they did before: the ledger, the di
 archive's plan. So nothing is skipped after a failed run and nothing is requested twice.
 """
 
+import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
@@ -12,16 +13,18 @@ from typing import Any
 import dagster as dg
 
 from gateway_assets import clock
-from gateway_assets.archive.plan import Keep, look, plan, rules_for
+from gateway_assets.archive.plan import Keep, Step, look, plan, rules_for
 from gateway_assets.defs.answers import NAME as OVERVIEW
 from gateway_assets.defs.cold import archive_name
 from gateway_assets.defs.landing import raw_name
 from gateway_assets.defs.retention import SHORT_LIVED
+from gateway_assets.errors import GatewayError
 from gateway_assets.hot.dirty import waiting_days
 from gateway_assets.hot.load import pending
 from gateway_assets.hot.store import open_store
 from gateway_assets.settings import Settings
 from gateway_assets.tables import TABLES
+from gateway_assets.tiers.catalog import Declared, catalog, open_database, tiered
 
 LOAD, ROLLUP, ARCHIVE, ANSWER = "load", "rollup", "archive", "answer"
 RANGE_START = "dagster/asset_partition_range_start"
@@ -36,7 +39,7 @@ SOURCES = tuple(table for table in TABLES if table.source)
 ROLLUPS = tuple(table for table in TABLES if table.rollup)
 
 
-def jobs() -> list[Any]:  # Dagster does not export the type
+def jobs(settings: Settings) -> list[Any]:  # Dagster does not export the type
     """One job a stage; a run of any of them is safe to repeat."""
     loading = [
         name for table in SOURCES if table.source for name in (raw_name(table.source), table.name)
@@ -45,7 +48,7 @@ def jobs() -> list[Any]:  # Dagster does not export the type
     return [
         dg.define_asset_job(LOAD, loading, tags={**short, **SHORT_LIVED}),
         dg.define_asset_job(ROLLUP, [table.name for table in ROLLUPS], tags=short),
-        dg.define_asset_job(ARCHIVE, [archive_name(table) for table in TABLES]),
+        dg.define_asset_job(ARCHIVE, [archive_name(one.name) for one in catalog(settings)]),
         dg.define_asset_job(ANSWER, [OVERVIEW], tags=short),
     ]
 
@@ -90,22 +93,32 @@ def archive_schedule(settings: Settings) -> dg.ScheduleDefinition:
     """Archives what may leave, and prunes what has been archived long enough."""
 
     def acting(connection: sqlite3.Connection) -> dict[str, list[int]]:
-        plans = {
-            archive_name(table): plan(look(connection, table), rules_for(table, settings))
-            for table in TABLES
-        }
-        return {
-            name: sorted({step.day for step in steps if not isinstance(step, Keep)})
-            for name, steps in plans.items()
-        }
+        del connection  # each table is in a database of its own
+        due = {}
+        for declared in sorted(catalog(settings), key=lambda one: one.priority):
+            try:
+                steps = _steps(declared, settings)
+            except GatewayError as error:
+                # One database that is not there must not keep the others from being archived.
+                logging.getLogger(__name__).warning("%s: %s", declared.name, error)
+                continue
+            days = {step.day for step in steps if not isinstance(step, Keep)}
+            due[archive_name(declared.name)] = sorted(days)
+        return due
 
     about = "Moves closed days to Parquet, oldest first."
-    return _schedule(ARCHIVE, settings.archive_cron, about, settings, acting)
+    return _schedule(ARCHIVE, settings.archive_crons, about, settings, acting)
+
+
+def _steps(declared: Declared, settings: Settings) -> list[Step]:
+    with open_database(declared) as connection:
+        table = tiered(connection, declared, settings)
+        return plan(look(connection, table), rules_for(table, settings))
 
 
 def _schedule(
     job: str,
-    cron: str,
+    cron: str | list[str],
     about: str,
     settings: Settings,
     days_due: Callable[[sqlite3.Connection], dict[str, list[int]]],

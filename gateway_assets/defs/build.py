@@ -9,13 +9,14 @@ from gateway_assets.defs.automation import (
     landing_sensor,
     rollup_schedule,
 )
-from gateway_assets.defs.cold import archive_asset
+from gateway_assets.defs.cold import application_table, archive_asset
 from gateway_assets.defs.hot import hot_asset
 from gateway_assets.defs.landing import landing_asset
 from gateway_assets.defs.retention import retention_job, retention_schedule
 from gateway_assets.defs.rollups import rollup_asset
 from gateway_assets.settings import Settings
 from gateway_assets.tables import TABLES, check_settings
+from gateway_assets.tiers.catalog import catalog
 
 
 def build_defs(settings: Settings) -> dg.Definitions:
@@ -24,7 +25,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
     forgetting = retention_job(settings)
     return dg.Definitions(
         assets=[*_assets(settings), overview_asset(settings)],
-        jobs=[*jobs(), forgetting],
+        jobs=[*jobs(settings), forgetting],
         sensors=[landing_sensor(settings)],
         schedules=[
             rollup_schedule(settings),
@@ -36,13 +37,16 @@ def build_defs(settings: Settings) -> dg.Definitions:
     )
 
 
-def _assets(settings: Settings) -> list[dg.AssetsDefinition]:
-    assets = []
+def _assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    assets: list[dg.AssetsDefinition | dg.AssetSpec] = []
     for table in TABLES:
         if table.source:
             assets.append(landing_asset(table.source, settings))
             assets.append(hot_asset(table, table.source, settings))
         if table.rollup:
             assets.append(rollup_asset(table, table.rollup, settings))
-        assets.append(archive_asset(table, settings))
+    for declared in catalog(settings):
+        if not declared.own:
+            assets.append(application_table(declared, settings))
+        assets.append(archive_asset(declared, settings))
     return assets

@@ -12,6 +12,7 @@ import dagster as dg
 from gateway_assets.model import Column
 from gateway_assets.settings import Settings
 from gateway_assets.table import Table
+from gateway_assets.tiers.fields import Field
 
 OWNERS = ["team:gateway"]
 HOT_POOL = "hot_database"
@@ -38,7 +39,14 @@ def column_schema(columns: tuple[Column, ...]) -> dg.TableSchema:
     )
 
 
-def table_metadata(table: Table, place: Path) -> dict[str, Any]:
+def field_schema(fields: tuple[Field, ...]) -> dg.TableSchema:
+    """The columns of a table that another application declared."""
+    return dg.TableSchema(
+        columns=[dg.TableColumn(field.name, type=field.kind.value) for field in fields]
+    )
+
+
+def table_metadata(table: Table, place: Path | str) -> dict[str, Any]:
     """What is known of a table before anything runs."""
     return {
         "dagster/column_schema": column_schema(table.stored),

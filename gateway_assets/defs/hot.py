@@ -5,15 +5,16 @@ from typing import Any
 import dagster as dg
 
 from gateway_assets.archive.totals import files_that_differ
+from gateway_assets.archive.visible import visible
 from gateway_assets.defs.describe import HOT_POOL, OWNERS, blocking_check, measured, table_metadata
 from gateway_assets.defs.landing import raw_name
 from gateway_assets.hot.load import LoadResult, load
 from gateway_assets.hot.sql import sql
 from gateway_assets.hot.store import open_store, reading
-from gateway_assets.hot.visible import visible
 from gateway_assets.settings import Settings
 from gateway_assets.source import Source
 from gateway_assets.table import Table
+from gateway_assets.tiers.catalog import find, tiered
 
 GROUP = "hot"
 CHECK = "rows_equal_footers"
@@ -39,11 +40,12 @@ def hot_asset(table: Table, source: Source, settings: Settings) -> dg.AssetsDefi
     )
     def loaded() -> dg.MaterializeResult:
         with open_store(settings.hot_database) as connection:
+            two_tiers = tiered(connection, find(settings, table), settings)
             result = load(connection, table, settings)
             with reading(connection):
                 differing = files_that_differ(connection, table, result.files)
                 query = "SELECT count(*) FROM {table} WHERE {visible}"
-                count = sql(query, table=table.name, visible=visible(connection, table))
+                count = sql(query, table=table.name, visible=visible(connection, two_tiers))
                 (rows,) = connection.execute(count).fetchone()
         return dg.MaterializeResult(
             metadata={"dagster/row_count": rows, **_figures(result)},

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from gateway_assets import clock
-from gateway_assets.archive.totals import expected_sums, stored
+from gateway_assets.archive.totals import expected_sums, with_removed
 from gateway_assets.defs.describe import (
     HOT_POOL,
     OWNERS,
@@ -16,7 +16,7 @@ from gateway_assets.hot.dirty import waiting_days
 from gateway_assets.hot.store import open_store, reading
 from gateway_assets.settings import Settings
 from gateway_assets.table import Rollup, Table
-from gateway_assets.tables import table_named
+from gateway_assets.tiers.catalog import find, tiered
 
 GROUP = "rollups"
 CHECK = "sums_equal_rows_below"
@@ -48,15 +48,20 @@ def rollup_asset(table: Table, rollup: Rollup, settings: Settings) -> dg.AssetsD
         days = [clock.parse_day(key) for key in context.partition_keys]
         with open_store(settings.hot_database) as connection:
             result = drain(connection, table, settings, days)
+            upper = tiered(connection, find(settings, table), settings)
+            below = tiered(connection, find(settings, rollup.below), settings)
             with reading(connection):
                 # A day that got more rows since is checked by the run that merges them.
                 settled = set(days) - set(waiting_days(connection, table))
-                totals = {day: stored(connection, table, day) for day in sorted(settled)}
-                below = table_named(rollup.below)
+                totals = {
+                    day: with_removed(connection, upper, settings.archive, day)
+                    for day in sorted(settled)
+                }
                 differing = [
                     clock.day_text(day)
                     for day, total in totals.items()
-                    if total.sums != expected_sums(rollup, stored(connection, below, day))
+                    if total.sums
+                    != expected_sums(rollup, with_removed(connection, below, settings.archive, day))
                 ]
         result.raise_failures()
         for day, total in totals.items():

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from gateway_assets import clock
 from gateway_assets.archive.engine import UniversalArchiver
-from gateway_assets.archive.manifest import live_files
+from gateway_assets.archive.manifest import select
 from gateway_assets.errors import Busy, GatewayError, StoreError
 from gateway_assets.hot.dirty import clear, waiting_days, waiting_ids
 from gateway_assets.hot.schema import conflict_key
@@ -77,13 +77,24 @@ def _drain_day(
     for _ in range(ARCHIVED_TRIES):
         with writing(connection):
             # Looked at under the write lock: an archiver may publish the day at any other time.
-            if not live_files(connection, table, day):
+            if not _is_archived(connection, table, day):
                 result.merged_rows += _merge_day(connection, table, day)
                 result.days.append(clock.day_text(day))
                 return
-        UniversalArchiver(connection, settings).restore(table, day, hold_days=0)
+        UniversalArchiver(settings).restore(table, [day], hold_days=0)
         result.restored_days.append(clock.day_text(day))
     raise Busy(f"{table.name} {clock.day_text(day)} is archived again and again", hint="try again")
+
+
+def _is_archived(connection: sqlite3.Connection, table: Table, day: int) -> bool:
+    """Whether rows of a day are (also) in a file; merging must find all of them in the table."""
+    return bool(
+        select(
+            connection,
+            "table_name = ? AND day = ? AND state IN ('published', 'archived')",
+            [table.name, day],
+        )
+    )
 
 
 def _merge_day(connection: sqlite3.Connection, table: Table, day: int) -> int:

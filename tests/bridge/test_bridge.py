@@ -10,6 +10,7 @@ import pytest
 
 from gateway_assets import clock
 from gateway_assets.archive.engine import UniversalArchiver
+from gateway_assets.archive.manifest import live_files
 from gateway_assets.bridge.bridge import UnifiedQueryBridge, tables_in
 from gateway_assets.bridge.overview import overview
 from gateway_assets.errors import ArchiveDamaged, QueryError
@@ -17,19 +18,19 @@ from gateway_assets.hot.load import load
 from gateway_assets.hot.store import open_store
 from gateway_assets.rollups.drain import drain
 from gateway_assets.settings import Settings, load_settings
-from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY, TABLES
-from tests.traffic import TODAY, land_days, land_rows
+from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY
+from tests.traffic import TODAY, land_days, land_rows, seen
 
 DAYS = range(TODAY - 10, TODAY + 1)
 
 
 @pytest.fixture
 def bridge(store: sqlite3.Connection, settings: Settings) -> UnifiedQueryBridge:
-    """Eleven days: three archived and hidden, one of them with late rows, the rest hot."""
+    """Eleven days: two archived and hidden, one hot again for its late rows, the rest hot."""
     land_days(settings.landing, DAYS)
     load(store, IP_TRAFFIC, settings)
     drain(store, IP_TRAFFIC_DAILY, settings)
-    UniversalArchiver(store, settings).run(IP_TRAFFIC)
+    UniversalArchiver(settings).archive_table(IP_TRAFFIC)
     land_rows(settings.landing, DAYS[1], 200, 7)
     load(store, IP_TRAFFIC, settings)
     return UnifiedQueryBridge(settings)
@@ -105,24 +106,28 @@ def test_a_path_is_no_pattern(tmp_path: Path) -> None:
         land_days(odd.landing, DAYS)
         load(store, IP_TRAFFIC, odd)
         drain(store, IP_TRAFFIC_DAILY, odd)
-        assert UniversalArchiver(store, odd).run(IP_TRAFFIC).rows == 360
+        assert UniversalArchiver(odd).archive_table(IP_TRAFFIC).rows == 360
     assert UnifiedQueryBridge(odd).rows("SELECT count(*) AS n FROM ip_traffic") == [{"n": 1320}]
 
 
-def test_names_are_found_as_words() -> None:
-    assert tables_in('SELECT 1 FROM "IP_Traffic_Daily"') == [IP_TRAFFIC_DAILY]
-    assert tables_in("SELECT 1 FROM ip_traffic, ip_traffic_daily") == list(TABLES)
-    assert tables_in("SELECT 1") == []
+def test_names_are_found_as_words(settings: Settings) -> None:
+    def named(text: str) -> list[str]:
+        return [declared.name for declared in tables_in(text, settings)]
+
+    assert named('SELECT 1 FROM "IP_Traffic_Daily"') == ["ip_traffic_daily"]
+    assert named("SELECT 1 FROM ip_traffic, ip_traffic_daily") == ["ip_traffic", "ip_traffic_daily"]
+    assert named("SELECT 1") == []
 
 
 def test_the_overview_counts_each_tier(
     bridge: UnifiedQueryBridge, store: sqlite3.Connection, settings: Settings
 ) -> None:
-    traffic, daily = overview(store)
-    assert (traffic.hot_rows, traffic.cold_rows, traffic.hidden_rows) == (8 * 120 + 7, 360, 360)
-    assert (traffic.days, traffic.cold_files) == (11, 3)
+    traffic, daily = overview(settings)
+    assert (traffic.hot_rows, traffic.cold_rows, traffic.hidden_rows) == (9 * 120 + 7, 240, 240)
+    assert (traffic.days, traffic.cold_files) == (11, 2)
     assert traffic.cold_bytes == sum(
-        path.stat().st_size for path in settings.archive.rglob("*.parquet")
+        (settings.archive / file.path).stat().st_size
+        for file in live_files(store, seen(store, IP_TRAFFIC))
     )
     assert traffic.oldest == DAYS[0] * clock.DAY
     assert traffic.hot_bytes is None or traffic.hot_bytes > 0

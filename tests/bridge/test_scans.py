@@ -16,11 +16,13 @@ from gateway_assets.bridge.guard import locked_session
 from gateway_assets.bridge.scans import Need, everything, needs
 from gateway_assets.bridge.tiers import read_tiers
 from gateway_assets.hot.load import load
+from gateway_assets.hot.store import open_store
 from gateway_assets.model import INT64_MAX, INT64_MIN
 from gateway_assets.rollups.drain import drain
 from gateway_assets.settings import Settings
 from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY, TABLES
-from tests.traffic import TODAY, land_days
+from gateway_assets.tiers.tiered import Tiered
+from tests.traffic import TODAY, land_days, seen
 
 DAYS = range(TODAY - 10, TODAY + 1)
 QUERIES = 250
@@ -95,7 +97,7 @@ def bridge(store: sqlite3.Connection, settings: Settings) -> UnifiedQueryBridge:
     land_days(settings.landing, DAYS)
     load(store, IP_TRAFFIC, settings)
     drain(store, IP_TRAFFIC_DAILY, settings)
-    UniversalArchiver(store, settings).run(IP_TRAFFIC)
+    UniversalArchiver(settings).archive_table(IP_TRAFFIC)
     return UnifiedQueryBridge(settings)
 
 
@@ -117,7 +119,12 @@ def test_random_sql_equals_the_same_sql_on_one_table(bridge: UnifiedQueryBridge,
 
 def need_of(settings: Settings, text: str, *params: object) -> Need:
     with locked_session(settings) as session:
-        return needs(session, text, params, [IP_TRAFFIC])["ip_traffic"]
+        return needs(session, text, params, [traffic(settings)])["ip_traffic"]
+
+
+def traffic(settings: Settings) -> Tiered:
+    with open_store(settings.hot_database) as connection:
+        return seen(connection, IP_TRAFFIC)
 
 
 def test_what_a_statement_needs(settings: Settings) -> None:
@@ -127,8 +134,8 @@ def test_what_a_statement_needs(settings: Settings) -> None:
     assert need.columns == {"tx_bytes", "time", "pid"}
     assert (need.start, need.end) == (start * clock.DAY, end * clock.DAY + 1)
     assert need_of(settings, "SELECT count(*) FROM ip_traffic").columns == frozenset()
-    assert need_of(settings, "DESCRIBE ip_traffic") == everything(IP_TRAFFIC)
-    assert need_of(settings, "SELECT nonsense FROM ip_traffic") == everything(IP_TRAFFIC)
+    assert need_of(settings, "DESCRIBE ip_traffic") == everything(traffic(settings))
+    assert need_of(settings, "SELECT nonsense FROM ip_traffic") == everything(traffic(settings))
     either = "SELECT 1 FROM ip_traffic WHERE time < '2020-01-01' OR pid = 1"
     assert (need_of(settings, either).start, need_of(settings, either).end) == (
         INT64_MIN,
@@ -146,7 +153,7 @@ def test_only_the_files_and_columns_needed_are_read(
 ) -> None:
     first, last = DAYS[1] * clock.DAY, DAYS[2] * clock.DAY
     need = Need(frozenset({"tx_bytes"}), first, last)
-    (tiers,) = read_tiers(store, {IP_TRAFFIC: need})
-    assert [file.day for file in tiers.cold] == [DAYS[1]]
+    (tiers,) = read_tiers(store, [(seen(store, IP_TRAFFIC), need)], settings.archive)
+    assert [file.day for file in tiers.live] == [DAYS[1]]
     assert (tiers.hot.num_rows, tiers.hot.schema.names) == (0, ["tx_bytes"])
     assert bridge.rows("SELECT 1 AS n FROM ip_traffic LIMIT 1") == [{"n": 1}]

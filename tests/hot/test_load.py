@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from gateway_assets.archive.totals import files_that_differ, loaded, stored
+from gateway_assets.archive.totals import files_that_differ, loaded
 from gateway_assets.errors import Busy, StoreError
 from gateway_assets.files.landing import landing_files
 from gateway_assets.hot.load import load, pending
@@ -24,7 +24,7 @@ from gateway_assets.hot.store import open_store, translated
 from gateway_assets.settings import Settings, load_settings
 from gateway_assets.sources.ip_traffic import SOURCE
 from gateway_assets.tables import IP_TRAFFIC
-from tests.traffic import TODAY, land_days, land_rows
+from tests.traffic import TODAY, land_days, land_rows, total
 
 
 def rows_of(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
@@ -38,8 +38,8 @@ def test_rows_ledger_and_sums_agree(store: sqlite3.Connection, settings: Setting
     land_days(settings.landing, range(TODAY - 1, TODAY + 1))
     result = load(store, IP_TRAFFIC, settings)
     assert (len(result.files), result.rows) == (6, 240)
-    assert loaded(store, IP_TRAFFIC) == stored(store, IP_TRAFFIC)
-    assert stored(store, IP_TRAFFIC).sums["tx_bytes"] == 240_000
+    assert loaded(store, IP_TRAFFIC) == total(store, IP_TRAFFIC)
+    assert total(store, IP_TRAFFIC).sums["tx_bytes"] == 240_000
     assert not files_that_differ(store, IP_TRAFFIC, result.files)
     assert not pending(store, SOURCE, settings.landing)
 
@@ -144,7 +144,7 @@ def test_many_processes_load_the_same_files_once(settings: Settings) -> None:
     assert [loader.communicate() and loader.returncode for loader in loaders] == [0] * 4
     with open_store(settings.hot_database) as connection:
         assert len(rows_of(connection)) == 3 * 20 * 20
-        assert loaded(connection, IP_TRAFFIC) == stored(connection, IP_TRAFFIC)
+        assert loaded(connection, IP_TRAFFIC) == total(connection, IP_TRAFFIC)
 
 
 FILES = 6
@@ -167,10 +167,10 @@ def test_any_order_and_repetition_gives_the_same_rows(
                 shutil.copy(made[number].path, target)
             load(connection, IP_TRAFFIC, own)
         seen = {number for group in arrivals for number in group}
-        total = stored(connection, IP_TRAFFIC)
-        assert total == loaded(connection, IP_TRAFFIC)
-        assert total.rows == 5 * len(seen)
-        assert total.sums["rx_bytes"] == sum(made[number].sums["rx_bytes"] for number in seen)
+        found = total(connection, IP_TRAFFIC)
+        assert found == loaded(connection, IP_TRAFFIC)
+        assert found.rows == 5 * len(seen)
+        assert found.sums["rx_bytes"] == sum(made[number].sums["rx_bytes"] for number in seen)
 
 
 def test_a_locked_database_is_said_to_be_busy(

@@ -10,7 +10,7 @@ import pytest
 
 from gateway_assets import clock
 from gateway_assets.archive.engine import UniversalArchiver
-from gateway_assets.archive.totals import expected_sums, stored
+from gateway_assets.archive.totals import expected_sums
 from gateway_assets.errors import StoreError
 from gateway_assets.files.landing import Stamp, land
 from gateway_assets.hot.load import load
@@ -20,7 +20,7 @@ from gateway_assets.rollups.drain import drain
 from gateway_assets.settings import Settings, load_settings
 from gateway_assets.sources.ip_traffic import SOURCE
 from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY
-from tests.traffic import ORIGIN, TODAY, land_days, land_rows, row
+from tests.traffic import ORIGIN, TODAY, land_days, land_rows, row, total
 
 DAY = TODAY - 2
 
@@ -39,8 +39,8 @@ def test_a_day_archived_at_the_wrong_moment_is_restored_first(
 
     def archive_first(connection: sqlite3.Connection) -> AbstractContextManager[None]:
         if next(entered, None) is not None:
-            with open_store(settings.hot_database) as other:
-                UniversalArchiver(other, settings).run(IP_TRAFFIC_DAILY)
+            with open_store(settings.hot_database):
+                UniversalArchiver(settings).archive_table(IP_TRAFFIC_DAILY)
             land_rows(settings.landing, DAY, 1, 30)
             load(connection, IP_TRAFFIC, settings)
         return writing(connection)
@@ -60,7 +60,7 @@ def test_one_damaged_day_does_not_stop_the_others(
     land_days(settings.landing, range(DAY, TODAY))
     load(store, IP_TRAFFIC, settings)
     drain(store, IP_TRAFFIC_DAILY, settings)
-    UniversalArchiver(store, settings).run(IP_TRAFFIC_DAILY, [DAY])
+    UniversalArchiver(settings).archive_table(IP_TRAFFIC_DAILY, days=[DAY])
     next(settings.archive.rglob("*.parquet")).unlink()
     for day in (DAY, TODAY):
         land_rows(settings.landing, day, 100, 10)
@@ -138,15 +138,15 @@ def test_late_rows_repair_a_day_whose_roll_up_is_archived(
     monkeypatch.setenv("GATEWAY_HOT_DAYS", '{"ip_traffic": 0, "ip_traffic_daily": 0}')
     monkeypatch.setenv("GATEWAY_ARCHIVE_GRACE_HOURS", grace)
     settings = load_settings()
-    archiver = UniversalArchiver(store, settings)
+    archiver = UniversalArchiver(settings)
     for number in range(3):
         land_rows(settings.landing, DAY, number, 30)
         load(store, IP_TRAFFIC, settings)
         result = drain(store, IP_TRAFFIC_DAILY, settings)
         assert result.restored_days == ([clock.day_text(DAY)] if number else [])
-        archiver.run(IP_TRAFFIC)
-        archiver.run(IP_TRAFFIC_DAILY)
-        daily, raw = stored(store, IP_TRAFFIC_DAILY, DAY), stored(store, IP_TRAFFIC, DAY)
+        archiver.archive_table(IP_TRAFFIC)
+        archiver.archive_table(IP_TRAFFIC_DAILY)
+        daily, raw = total(store, IP_TRAFFIC_DAILY, DAY), total(store, IP_TRAFFIC, DAY)
         assert IP_TRAFFIC_DAILY.rollup
         assert daily.sums == expected_sums(IP_TRAFFIC_DAILY.rollup, raw)
         assert raw.rows == 30 * (number + 1)

@@ -1,0 +1,125 @@
+"""A table with all its rows, hot and archived, as a plain SQLite file that needs nothing of us."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from gateway_assets.archive.duck import scan
+from gateway_assets.archive.erase import answered
+from gateway_assets.archive.manifest import live_files
+from gateway_assets.archive.parquet import raw_rows
+from gateway_assets.archive.reading import UndecodableText, tolerate
+from gateway_assets.archive.source import Source
+from gateway_assets.archive.visible import visible
+from gateway_assets.errors import ArchiveError, UsageError
+from gateway_assets.files.appear import explained, partial_path, sync_directory
+from gateway_assets.hot.sql import Fragment, sql
+from gateway_assets.hot.store import reading, translated
+from gateway_assets.progress import Progress, silent
+from gateway_assets.settings import Settings
+from gateway_assets.tiers.catalog import Declared, open_database, tiered
+from gateway_assets.tiers.tiered import Tiered
+
+CHUNK = 5_000
+Row = tuple[Any, ...]
+
+
+def copy_out(
+    declared: Declared, settings: Settings, output: Path, progress: Progress = silent
+) -> int:
+    """Write the table with its own declaration and all rows; how many. Compared at the end."""
+    if output.exists():
+        raise UsageError(f"{output} exists already", hint="give another --output")
+    partial = partial_path(output.absolute())
+    with open_database(declared) as connection, explained(output), translated(output):
+        table = tiered(connection, declared, settings)
+        source = Source(connection, table, settings.archive)
+        try:
+            with closing(sqlite3.connect(partial, isolation_level=None)) as copy:
+                rows = _fill(source, copy, progress)
+            partial.rename(output)
+            sync_directory(output.absolute().parent)
+        except UndecodableText:
+            raise ArchiveError("a text in the table is no UTF-8", hint="this is a defect") from None
+        finally:
+            partial.unlink(missing_ok=True)
+    return rows
+
+
+def _fill(source: Source, copy: sqlite3.Connection, progress: Progress) -> int:
+    table = source.table
+    tolerate(source.connection)
+    names = [field.name for field in table.fields if not field.generated]
+    copy.execute(table.shape.create)
+    insert = sql(
+        "INSERT INTO {table} ({names}) VALUES ({marks})",
+        table=table.table,
+        names=names,
+        marks=Fragment(", ".join(["iif(?, CAST(? AS TEXT), ?)"] * len(names))),
+    )
+    total = 0
+    put: Counter[int] = Counter()
+    copy.execute("BEGIN")
+    with reading(source.connection):
+        for done, rows in _all_rows(source, names):
+            while chunk := list(islice(rows, CHUNK)):
+                copy.executemany(insert, (_bound(row) for row in chunk))
+                put.update(hash(_typed(row)) for row in chunk)
+                total += len(chunk)
+            progress(*done)
+    copy.execute("COMMIT")
+    tolerate(copy)
+    query = sql("SELECT {names} FROM {table}", names=names, table=table.table)
+    there = Counter(hash(_typed(row)) for row in copy.execute(query))
+    if there != put:
+        raise ArchiveError(f"the copy of {table.name} differs", hint="check the disk")
+    return total
+
+
+def _all_rows(source: Source, names: list[str]) -> Iterator[tuple[tuple[int, int], Iterator[Row]]]:
+    """Archived rows, file by file, then hot ones; values of dropped columns stay behind."""
+    table = source.table
+    files = live_files(source.connection, table)
+    for number, file in enumerate(files, start=1):
+        fields = source.fields_of(file)
+        where, params = answered(source, file, fields)
+        places = _places(table, [field.id for field in fields], names)
+        batches = scan([file.below(source.root)], fields, where=where, params=params)
+        rows = (row for batch in batches for row in raw_rows(batch, fields))
+        yield (
+            (number, len(files) + 1),
+            (tuple(None if p is None else row[p] for p in places) for row in rows),
+        )
+    query = sql(
+        "SELECT {names} FROM {table} WHERE {visible}",
+        names=names,
+        table=table.table,
+        visible=visible(source.connection, table),
+    )
+    yield (len(files) + 1, len(files) + 1), iter(source.connection.execute(query))
+
+
+def _places(table: Tiered, ids: list[int], names: list[str]) -> list[int | None]:
+    now = {field.name: field.id for field in table.fields}
+    return [ids.index(now[name]) if now[name] in ids else None for name in names]
+
+
+def _bound(row: Row) -> list[Any]:
+    """Text as bytes cast to text, so that it comes through whatever its bytes are."""
+    bound: list[Any] = []
+    for value in row:
+        if isinstance(value, str):
+            bound += [1, value.encode("utf-8", "surrogateescape"), None]
+        else:
+            bound += [0, None, value]
+    return bound
+
+
+def _typed(row: Any) -> Row:
+    return tuple((type(value).__name__, value) for value in row)

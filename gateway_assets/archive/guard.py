@@ -1,0 +1,160 @@
+"""Triggers that notice changes of rows which are archived already, or just being archived.
+
+Any application may go on writing. What happens to a row of a day that is
+
+    being written   calls the file off; the day is exported again by the next run
+    published       takes the publication back: all hot copies are still there and show again
+    being pruned    the file answers for what has been pruned only; the rest shows again
+
+A DELETE of a hidden copy does nothing: the row is archived, its copy leaves by itself. Only
+``erase`` removes archived rows. Keys that a UNIQUE constraint watched over stay known after their
+rows have left: the same key cannot come a second time.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from gateway_assets.archive.manifest import FILES
+from gateway_assets.errors import ArchiveError
+from gateway_assets.hot.sql import literal, quoted
+from gateway_assets.tiers.reflect import OURS
+from gateway_assets.tiers.tiered import Tiered
+
+_TAKE_BACK = f"""
+    UPDATE {FILES} SET
+        answers_until = CASE WHEN state = 'published' AND hidden_from > day_from
+            THEN hidden_from ELSE answers_until END,
+        state = CASE WHEN state = 'published' AND hidden_from > day_from
+            THEN 'archived' ELSE 'retired' END
+    WHERE """
+
+
+def guard(connection: sqlite3.Connection, table: Tiered) -> None:
+    """Create the triggers of a table, or bring them up to date, in the caller's transaction."""
+    wanted = dict(_triggers(table))
+    for statement in _known_tables(table):
+        connection.execute(statement)
+    for name, text in _present(connection, table).items():
+        if wanted.get(name) != text:
+            connection.execute(f"DROP TRIGGER {quoted(name)}")
+    present = _present(connection, table)
+    for name, text in wanted.items():
+        if name not in present:
+            connection.execute(text)
+
+
+def check_guarded(connection: sqlite3.Connection, table: Tiered) -> None:
+    """Raise ArchiveError when a trigger is missing: then changes may have gone unnoticed."""
+    missing = dict(_triggers(table)).keys() - _present(connection, table).keys()
+    if missing:
+        raise ArchiveError(
+            f"trigger {min(missing)} has gone, so changes may have gone unnoticed",
+            hint="nothing was moved; the next run creates it again",
+        )
+
+
+def known_table(table: Tiered, number: int) -> str:
+    """The table that remembers the values of a UNIQUE key after their rows have left."""
+    return f"{OURS}known_{table.name}_{number}"
+
+
+def _known_tables(table: Tiered) -> Iterator[str]:
+    for number, key in enumerate(table.dedup, start=1):
+        columns = ", ".join(
+            f"{quoted(name)} {table.shape.named(name).declared} NOT NULL" for name in key
+        )
+        names = ", ".join(quoted(name) for name in key)
+        yield (
+            f"CREATE TABLE IF NOT EXISTS {quoted(known_table(table, number))} "
+            f"({columns}, gateway_day INTEGER NOT NULL, PRIMARY KEY ({names})) WITHOUT ROWID"
+        )
+    if table.dedup:
+        # A row of it can never be inserted; how that fails is up to the statement that tries.
+        yield f'CREATE TABLE IF NOT EXISTS {OURS}refusal ("its key is archived" NOT NULL)'
+
+
+def _present(connection: sqlite3.Connection, table: Tiered) -> dict[str, str]:
+    query = """
+        SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?
+        AND name LIKE ? ESCAPE '~'
+    """
+    pattern = f"{OURS}{table.name}_".replace("_", "~_") + "%"
+    return dict(connection.execute(query, (table.table, pattern)).fetchall())
+
+
+def _triggers(table: Tiered) -> Iterator[tuple[str, str]]:
+    name, time = quoted(table.table), quoted(table.time)
+    new, old = _in_open_file(table, f"NEW.{time}"), _in_open_file(table, f"OLD.{time}")
+    yield _trigger(table, "insert", "AFTER INSERT", f"EXISTS ({_open(new)})", _TAKE_BACK + new)
+    either = f"EXISTS ({_open(old)}) OR EXISTS ({_open(new)})"
+    body = f"{_TAKE_BACK}{old}; {_TAKE_BACK}{new}"
+    yield _trigger(table, "update", "AFTER UPDATE", either, body)
+    writing = f"state = 'writing' AND {old}"
+    yield _trigger(
+        table, "delete", "AFTER DELETE", f"EXISTS ({_open(writing)})", _TAKE_BACK + writing
+    )
+    hidden = f"state = 'published' AND {old}"
+    if not table.written.is_exact:
+        hidden += f" AND day = {table.day_of(f'OLD.{time}')}"
+    itself = _same_row(table, "OLD", table.shape.primary_key)
+    yield _trigger(
+        table,
+        "hidden",
+        "BEFORE DELETE",
+        f"EXISTS ({_open(hidden)}) AND EXISTS "
+        f"(SELECT 1 FROM {name} WHERE {itself} AND ({table.eligible}))",
+        "SELECT RAISE(IGNORE)",
+    )
+    for number, key in enumerate(table.shape.unique, start=1):
+        yield _replacing(table, number, key)
+    for number, key in enumerate(table.dedup, start=1):
+        same = " AND ".join(f"{quoted(column)} = NEW.{quoted(column)}" for column in key)
+        known = f"SELECT 1 FROM {quoted(known_table(table, number))} WHERE {same}"
+        # INSERT OR IGNORE passes over the refusal and ignores the row, any other INSERT fails:
+        # https://www.sqlite.org/lang_createtrigger.html (conflict handling of the outer statement)
+        refuse = f"INSERT INTO {OURS}refusal VALUES (NULL); SELECT RAISE(IGNORE)"
+        yield _trigger(table, f"known_{number}", "BEFORE INSERT", f"EXISTS ({known})", refuse)
+
+
+def _trigger(table: Tiered, ending: str, event: str, when: str, body: str) -> tuple[str, str]:
+    own = f"{OURS}{table.name}_{ending}"
+    on = quoted(table.table)
+    return own, f"CREATE TRIGGER {quoted(own)} {event} ON {on} WHEN {when} BEGIN {body}; END"
+
+
+def _replacing(table: Tiered, number: int, key: tuple[str, ...]) -> tuple[str, str]:
+    """INSERT OR REPLACE removes the row in its way without firing any DELETE trigger."""
+    name, time = quoted(table.table), quoted(table.time)
+    same = " AND ".join(f"there.{quoted(column)} = NEW.{quoted(column)}" for column in key)
+    replaced = (
+        f"number IN (SELECT file.number FROM {name} AS there, {FILES} AS file WHERE {same} "
+        f"AND file.table_name = {literal(table.name)} "
+        "AND file.state IN ('writing', 'published') "
+        f"AND there.{time} >= file.hidden_from AND there.{time} < file.hidden_until)"
+    )
+    return _trigger(
+        table,
+        f"replace_{number}",
+        "BEFORE INSERT",
+        f"EXISTS (SELECT 1 FROM {FILES} WHERE {replaced})",
+        _TAKE_BACK + replaced,
+    )
+
+
+def _in_open_file(table: Tiered, moment: str) -> str:
+    return (
+        f"table_name = {literal(table.name)} AND state IN ('writing', 'published') "
+        f"AND {moment} >= hidden_from AND {moment} < hidden_until"
+    )
+
+
+def _open(condition: str) -> str:
+    return f"SELECT 1 FROM {FILES} WHERE {condition}"
+
+
+def _same_row(table: Tiered, alias: str, key: tuple[str, ...]) -> str:
+    if table.shape.has_rowid:
+        return f"rowid = {alias}.rowid"
+    return " AND ".join(f"{quoted(column)} = {alias}.{quoted(column)}" for column in key)

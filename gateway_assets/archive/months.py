@@ -1,0 +1,156 @@
+"""Closed months as one file each, beside the daily tree: fewer files for long queries.
+
+A copy is made of exactly the daily files it names (``covers``). It is used only while those are
+the live files of the month, and can be dropped and made again at any time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway_assets import clock
+from gateway_assets.archive.duck import scan
+from gateway_assets.archive.facts import FactsTaker, hashed
+from gateway_assets.archive.manifest import ArchiveFile, live_files
+from gateway_assets.archive.parquet import read_batches, write_parquet
+from gateway_assets.archive.source import Source
+from gateway_assets.archive.verify import file_sha256
+from gateway_assets.errors import ArchiveError
+from gateway_assets.files.appear import explained, make_directory, sync_directory
+from gateway_assets.hot.store import writing
+from gateway_assets.tiers.catalog import has_table
+from gateway_assets.tiers.tiered import Tiered
+
+ROW_GROUP = 20_000  # small enough for a lookup, and as small in bytes as larger ones
+MOST_ROWS_A_DAY = 200_000  # above that a day's own file is long enough
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """One monthly copy."""
+
+    number: int
+    month: str
+    path: str
+    covers: frozenset[int]
+    rows: int
+    size: int
+    first_time: int
+    last_time: int
+    sha256: str
+    schema_version: int
+
+
+def months(connection: sqlite3.Connection, table: Tiered) -> list[Month]:
+    if not has_table(connection, "gateway_archive_months"):
+        return []
+    query = """
+        SELECT number, month, path, covers, rows, size, first_time, last_time, sha256,
+            schema_version
+        FROM gateway_archive_months WHERE table_name = ? ORDER BY month
+    """
+    return [
+        Month(number, month, path, frozenset(json.loads(covers)), *rest)
+        for number, month, path, covers, *rest in connection.execute(query, (table.name,))
+    ]
+
+
+def month_of(day: int) -> str:
+    return clock.day_text(day)[:7]
+
+
+def build_months(source: Source) -> list[Month]:
+    """Make the copies that are missing or out of date, of months that are wholly archived."""
+    drop_months(source)
+    have = {month.month for month in months(source.connection, source.table)}
+    built = []
+    for month, files in _closed_months(source).items():
+        if month not in have and _is_worth_it(files):
+            built.append(_build(source, month, files))
+    return built
+
+
+def drop_months(source: Source, everything: bool = False) -> None:
+    """Remove copies of files that are no longer those of their month."""
+    live = {
+        file.number
+        for file in live_files(source.connection, source.table)
+        if file.answers_until is None
+    }
+    for month in months(source.connection, source.table):
+        if everything or not month.covers <= live:
+            with writing(source.connection):
+                source.connection.execute(
+                    "DELETE FROM gateway_archive_months WHERE number = ?", (month.number,)
+                )
+            (folder(source.root) / month.path).unlink(missing_ok=True)
+
+
+def folder(root: Path) -> Path:
+    """Beside the daily tree, so that no glob over that matches a row twice."""
+    return root.parent / "months"
+
+
+def _closed_months(source: Source) -> dict[str, list[ArchiveFile]]:
+    this_month = month_of(clock.day_of(clock.now()))
+    grouped: dict[str, list[ArchiveFile]] = {}
+    for file in live_files(source.connection, source.table):
+        if month_of(file.day) < this_month:
+            grouped.setdefault(month_of(file.day), []).append(file)
+    return grouped
+
+
+def _is_worth_it(files: list[ArchiveFile]) -> bool:
+    return (
+        len(files) > 1
+        and all(file.state == "archived" and file.answers_until is None for file in files)
+        and len({file.schema_version for file in files}) == 1
+        and max(file.rows for file in files) <= MOST_ROWS_A_DAY
+    )
+
+
+def _build(source: Source, month: str, files: list[ArchiveFile]) -> Month:
+    fields = source.fields_of(files[0])
+    root = folder(source.root)
+    name = f"{source.table.name}/{month}-{secrets.token_hex(4)}.parquet"
+    path = root / name
+    taker = FactsTaker(fields)
+    with explained(path):
+        make_directory(path.parent)
+        for old in path.parent.glob(f"{month}-*.parquet"):
+            old.unlink()  # left by a killed run, or just dropped
+        paths = [file.below(source.root) for file in files]
+        with path.open("wb") as file:
+            batches = scan(paths, fields, batch_rows=ROW_GROUP)
+            write_parquet(file, taker.passing(batches), fields)
+            file.flush()
+            os.fsync(file.fileno())
+        sync_directory(path.parent)
+    if taker.rows != sum(file.rows for file in files):
+        raise ArchiveError(f"{path} has not all rows of {month}", hint="gateway archive verify")
+    if hashed(read_batches(path, fields), fields) != (taker.rows, taker.content_hash()):
+        raise ArchiveError(f"{path} does not read back as it was written", hint="check the disk")
+    covers = sorted(file.number for file in files)
+    with writing(source.connection):
+        source.connection.execute(
+            "INSERT INTO gateway_archive_months (table_name, month, path, covers, rows, size, "
+            "first_time, last_time, sha256, schema_version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                source.table.name,
+                month,
+                name,
+                json.dumps(covers),
+                taker.rows,
+                path.stat().st_size,
+                min(file.first_time for file in files),
+                max(file.last_time for file in files),
+                file_sha256(path),
+                files[0].schema_version,
+            ),
+        )
+    return months(source.connection, source.table)[-1]

@@ -1,0 +1,148 @@
+"""Archived files are replaced by others: erased, shortened, or made one. They never change.
+
+    1  the new file is written beside its place and read back
+    2  one commit: the manifest names the new file instead of the old ones; the bridge follows
+    3  the new file takes the old one's place in the tree in one step, so that a glob over the tree
+       sees either the old rows or the new, never both: by rename when one file replaces one, by
+       exchanging the day's whole directory when it replaces several
+
+A crash after 2 leaves step 3 to the next run (``land``).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from gateway_assets.archive import manifest
+from gateway_assets.archive.facts import FactsTaker, hashed
+from gateway_assets.archive.manifest import ArchiveFile
+from gateway_assets.archive.parquet import read_batches, write_parquet
+from gateway_assets.archive.source import Source
+from gateway_assets.archive.verify import file_sha256
+from gateway_assets.errors import ArchiveError
+from gateway_assets.files.appear import explained, make_directory, sync_directory
+from gateway_assets.hot.store import writing
+from gateway_assets.tiers.fields import Field
+
+STAGED = ".staged"
+_RENAME_EXCHANGE, _AT_FDCWD = 2, -100
+
+
+def replace_files(
+    source: Source,
+    old: Sequence[ArchiveFile],
+    batches: Iterable[pa.RecordBatch],
+    fields: Sequence[Field],
+    also: Callable[[], None] | None = None,
+) -> ArchiveFile | None:
+    """Put the rows of ``batches`` in the place of some files of one day; the new file, if any.
+
+    ``also`` is called within the transaction that swaps. All files must have
+    been written with ``fields``, and none may have hidden copies in hot.
+    """
+    first = old[0]
+    table = source.table
+    path = first.path if len(old) == 1 else manifest.part_path(table, first.day)
+    staged = _staged_path(path, len(old) == 1)
+    connection = source.connection
+    with explained(source.root / staged):
+        with writing(connection):
+            number = manifest.reserve(connection, table, first.day, staged)
+            manifest.update(connection, number, hidden_until=first.day_from)  # hides nothing
+        make_directory((source.root / staged).parent)
+        facts = _write(source, source.root / staged, batches, fields, first.day)
+        size = (source.root / staged).stat().st_size
+        sha256 = file_sha256(source.root / staged)
+    with source.pace.locking(), writing(connection):
+        for file in old:
+            now = manifest.file_numbered(connection, file.number)
+            if now is None or now.state != "archived":
+                raise ArchiveError(f"{file.path} changed while it was rewritten", hint="run again")
+            if facts.rows:
+                manifest.forget(connection, file.number)
+            else:
+                manifest.update(connection, file.number, state="retired")
+        if facts.rows:
+            version = first.schema_version
+            manifest.fill(
+                connection, number, "archived", facts, size=size, sha256=sha256, version=version
+            )
+            manifest.update(connection, number, path=path, staged=staged)
+        if also is not None:
+            also()
+    new = manifest.file_numbered(connection, number) if facts.rows else None
+    if new is not None:
+        land(source, new)
+    return new
+
+
+def land(source: Source, file: ArchiveFile) -> None:
+    """Step 3, also when a killed run did part of it."""
+    staged, target = source.root / file.staged, source.root / file.path
+    with explained(target):
+        if staged.parent == target.parent:
+            if staged.exists():
+                staged.replace(target)
+            sync_directory(target.parent)
+        else:
+            if staged.exists():
+                make_directory(target.parent)
+                _exchange(staged.parent, target.parent)
+                sync_directory(target.parent.parent)
+            shutil.rmtree(staged.parent, ignore_errors=True)
+    with writing(source.connection):
+        manifest.update(source.connection, file.number, staged="")
+
+
+def _staged_path(path: str, alone: bool) -> str:
+    folder, _, name = path.rpartition("/")
+    unique = secrets.token_hex(4)
+    if alone:
+        return f"{folder}/.{name}.{unique}{STAGED}"
+    above, _, day = folder.rpartition("/")
+    return f"{above}/.{day}.{unique}{STAGED}/{name}"
+
+
+def _write(
+    source: Source,
+    staged: Path,
+    batches: Iterable[pa.RecordBatch],
+    fields: Sequence[Field],
+    day: int,
+) -> manifest.Facts:
+    time = next(field for field in fields if field.id == source.table.time_field.id)
+    taker = FactsTaker(fields, source.table.summed)
+    with staged.open("wb") as file:
+        write_parquet(file, taker.passing(batches), fields)
+        file.flush()
+        os.fsync(file.fileno())
+    sync_directory(staged.parent)
+    if hashed(read_batches(staged, fields), fields) != (taker.rows, taker.content_hash()):
+        raise ArchiveError(f"{staged} does not read back as it was written", hint="check the disk")
+    return taker.taken(day, time)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Exchange two directories in one step, renameat2(2); Python has no name for it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    done = libc.renameat2(
+        _AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE
+    )
+    if done == 0:
+        return
+    code = ctypes.get_errno()
+    if code not in {errno.EINVAL, errno.ENOSYS}:
+        raise OSError(code, os.strerror(code), str(other))
+    # A file system that cannot exchange: for a moment a glob sees nothing of the day.
+    aside = one.with_name(one.name + ".old")
+    other.rename(aside)
+    one.rename(other)
+    aside.rename(one)

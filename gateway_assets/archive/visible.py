@@ -1,0 +1,55 @@
+"""Which hot rows count: all but those whose archived copy has been published already.
+
+After a day is published its rows stay in the hot table, hidden, until they are pruned. Which they
+are is told by their time and by the condition under which they were let go; any change of the day
+in between takes the publication back (see ``guard``), so nothing newer is ever hidden.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from gateway_assets.archive.manifest import FILES
+from gateway_assets.hot.sql import Fragment, literal, quoted
+from gateway_assets.tiers.catalog import has_table
+from gateway_assets.tiers.tiered import Tiered
+
+
+def visible(connection: sqlite3.Connection, table: Tiered) -> Fragment:
+    """A condition for WHERE, true for the rows that count, within one read transaction.
+
+    Rows outside the range that hides anything are let through by time alone, so the manifest is
+    looked up only for rows that may be hidden.
+    """
+    if not has_table(connection, FILES):
+        return Fragment("1")
+    query = f"""
+        SELECT eligible, min(hidden_from), max(hidden_until) FROM {FILES}
+        WHERE table_name = ? AND state = 'published' GROUP BY eligible
+    """
+    terms = [
+        _not_hidden(connection, table, *row)
+        for row in connection.execute(query, (table.name,)).fetchall()
+    ]
+    return Fragment(" AND ".join(terms) or "1")
+
+
+def _not_hidden(
+    connection: sqlite3.Connection, table: Tiered, eligible: str, start: object, end: object
+) -> str:
+    column = f"{quoted(table.table)}.{quoted(table.time)}"
+    low, high = (_constant(connection, value) for value in (start, end))
+    same_day = "" if table.written.is_exact else f" AND file.day = {table.day_of(column)}"
+    return (
+        f"(({column} IS NULL OR {column} < {low} OR {column} >= {high}) OR "
+        f"NOT (({eligible}) IS TRUE AND EXISTS (SELECT 1 FROM {FILES} AS file "
+        f"WHERE file.table_name = {literal(table.name)} AND file.state = 'published' "
+        f"AND {column} >= file.hidden_from AND {column} < file.hidden_until "
+        f"AND file.eligible = {literal(eligible)}{same_day})))"
+    )
+
+
+def _constant(connection: sqlite3.Connection, value: object) -> str:
+    """A raw time as an SQL constant, written by SQLite itself."""
+    (text,) = connection.execute("SELECT quote(?)", (value,)).fetchone()
+    return str(text)

@@ -1,0 +1,121 @@
+"""A table's two tiers as one DuckDB view: every file with the columns it was written with.
+
+Columns are matched by their ids, so a renamed column is one, an added one is NULL in older files,
+and one whose kind widened is shown as the wider kind everywhere.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+
+from gateway_assets.archive.columns import encode
+from gateway_assets.bridge.guard import exact
+from gateway_assets.bridge.scans import TYPES, columns_of
+from gateway_assets.bridge.tiers import Cold, ColdFile, Tiers, check_files
+from gateway_assets.hot.sql import Fragment, literal, quoted, sql
+from gateway_assets.model import Kind
+from gateway_assets.tiers.fields import Field
+from gateway_assets.tiers.tiered import Tiered
+from gateway_assets.tiers.times import Epoch, Spelled
+
+
+def show(session: duckdb.DuckDBPyConnection, tiers: Tiers) -> None:
+    """Make both tiers one view under the table's name.
+
+    Raises ArchiveDamaged for a file that is missing or cut.
+    """
+    check_files(tiers)
+    name = tiers.table.name
+    session.register(f"{name}_hot", tiers.hot)
+    parts = [_hot_part(tiers)]
+    for cold in tiers.cold:
+        parts += _cold_parts(tiers.table, cold)
+    session.execute(
+        sql("CREATE VIEW {view} AS {parts}", view=name, parts=Fragment(" UNION ALL ".join(parts)))
+    )
+
+
+def readable(path: Path) -> bool:
+    try:
+        pq.read_metadata(path)
+    except Exception:  # noqa: BLE001  whatever it is, the copy is of no use
+        return False
+    return True
+
+
+def _hot_part(tiers: Tiers) -> str:
+    """Columns that nobody looks at are NULL: they must exist, because what ``*`` and NATURAL JOIN
+    mean depends on them.
+    """
+    present = set(tiers.hot.schema.names)
+    columns = ", ".join(
+        quoted(field.name) if field.name in present else _null(field)
+        for field in columns_of(tiers.table)
+    )
+    return f"SELECT {columns} FROM {quoted(f'{tiers.table.name}_hot')}"
+
+
+def _cold_parts(table: Tiered, cold: Cold) -> list[str]:
+    written = {field.id: field for field in cold.fields}
+    columns = ", ".join(
+        _cold_column(written[field.id], field) if field.id in written else _null(field)
+        for field in columns_of(table)
+    )
+    whole = [file for file in cold.files if file.answers_until is None]
+    parts = [f"SELECT {columns} FROM {_files(whole)}"] if whole else []
+    time = written[table.time_field.id]
+    for file in cold.files:
+        if file.answers_until is not None:
+            bound = _constant(time, file.answers_until)
+            parts.append(
+                f"SELECT {columns} FROM {_files([file])} WHERE {quoted(time.name)} < {bound}"
+            )
+    return parts
+
+
+def _files(files: list[ColdFile]) -> str:
+    paths = ", ".join(literal(exact(str(file.path))) for file in files)
+    return f"read_parquet([{paths}], hive_partitioning = false)"
+
+
+def _null(field: Field) -> str:
+    return f"NULL::{TYPES[field.kind]} AS {quoted(field.name)}"
+
+
+def _cold_column(written: Field, now: Field) -> str:
+    value = quoted(written.name)
+    if written.kind is not now.kind:
+        value = _widened(written, now)
+    return f"{value} AS {quoted(now.name)}"
+
+
+def _widened(written: Field, now: Field) -> str:
+    """The value of an older kind as the wider one shows it."""
+    name = quoted(written.name)
+    if now.kind is Kind.REAL:
+        return f"{name}::DOUBLE"
+    if written.kind is Kind.BLOB:
+        return f"lower(hex({name}))"
+    if written.kind is not Kind.TIME:
+        return f"{name}::VARCHAR"
+    codec = written.codec
+    if isinstance(codec, Epoch):
+        return f"(epoch_us({name}) // {1_000_000 // codec.per_second})::VARCHAR"
+    text = f"strftime({name}, {literal(codec.duckdb_pattern)})"
+    if isinstance(codec, Spelled) and codec.fraction == "[.SSSSSS]":
+        return f"replace({text}, '.000000', '')"
+    return text
+
+
+def _constant(time: Field, raw: object) -> str:
+    """A raw time as a constant of the column's type in Parquet."""
+    if time.kind is Kind.TIME:
+        (array,) = encode(time, [raw])
+        (moment,) = array.cast("int64").to_pylist()
+        return f"make_timestamptz({moment})"
+    if isinstance(raw, str) or time.kind is Kind.ANY:
+        return literal(str(raw))
+    return str(raw)

@@ -1,0 +1,268 @@
+"""Every declared table by name, own or of another database; opening the database it is in."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway_assets.errors import ConfigError, StoreError, UsageError
+from gateway_assets.hot.sql import quoted
+from gateway_assets.hot.store import BUSY_SECONDS, open_store, translated
+from gateway_assets.model import Kind
+from gateway_assets.settings import Settings
+from gateway_assets.table import TIME, Table
+from gateway_assets.tables import TABLES
+from gateway_assets.tables import hot_days as hot_days_of
+from gateway_assets.tiers.drift import Drift, drift
+from gateway_assets.tiers.fields import Field, from_json
+from gateway_assets.tiers.guess import guessed_fields, time_column, time_format
+from gateway_assets.tiers.reflect import Shape, reflect
+from gateway_assets.tiers.registry import TableLine, table_lines
+from gateway_assets.tiers.tiered import Tiered
+from gateway_assets.tiers.times import FORMATS
+
+SCHEMAS = "gateway_archive_schemas"
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A table by name and place, before its database is looked at."""
+
+    name: str
+    database: Path
+    source: Table | TableLine
+
+    @property
+    def own(self) -> Table | None:
+        return self.source if isinstance(self.source, Table) else None
+
+    @property
+    def priority(self) -> int:
+        return 0 if isinstance(self.source, Table) else self.source.priority
+
+
+def catalog(settings: Settings) -> tuple[Declared, ...]:
+    """Own tables, then declared lines in order of priority."""
+    own = [Declared(table.name, settings.hot_database, table) for table in TABLES]
+    names = {table.name for table in TABLES}
+    lines = table_lines(settings)
+    for line in lines:
+        if line.name in names:
+            raise ConfigError(
+                f"table {line.name!r} is one of this project's own",
+                hint=f'give it another name, and table = "{line.in_database}"',
+            )
+    return (*own, *(Declared(line.name, line.database, line) for line in lines))
+
+
+def find(settings: Settings, wanted: Any, database: Path | None = None) -> Declared:
+    """A declared table by name, a ``Table``, or a SQLAlchemy model or table.
+
+    A model is that of a declared line with its table's name, or, with ``database``, a table of
+    that file. Raises UsageError when there is none.
+    """
+    if isinstance(wanted, Declared):
+        return wanted
+    if isinstance(wanted, TableLine):
+        return Declared(wanted.name, wanted.database, wanted)
+    table = getattr(wanted, "__table__", wanted)
+    name = str(getattr(table, "name", wanted))
+    for declared in catalog(settings):
+        in_database = declared.source.in_database if isinstance(declared.source, TableLine) else ""
+        if name == declared.name or (not isinstance(wanted, str) and name == in_database):
+            return declared
+    if database is not None:
+        chosen = getattr(wanted, "__archive__", {})
+        line = TableLine(**{"name": name, "database": database.absolute(), **chosen})
+        return Declared(name, line.database, line)
+    known = ", ".join(declared.name for declared in catalog(settings))
+    raise UsageError(f"there is no table {name!r}", hint=f"tables: {known}")
+
+
+@contextmanager
+def open_database(declared: Declared) -> Iterator[sqlite3.Connection]:
+    """The database of a table: the hot database, or another application's, left as it is.
+
+    Raises StoreError when the file is not there or is not a database, Busy when it is locked.
+    """
+    if declared.own:
+        with open_store(declared.database) as connection:
+            yield connection
+        return
+    path = declared.database
+    if not path.is_file():
+        raise StoreError(
+            f"{path}: there is no such database", hint=f"see the line of table {declared.name}"
+        )
+    with translated(path):
+        uri = f"file:{_escaped(path)}?mode=rw"
+        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA foreign_keys=ON")
+            yield connection
+        finally:
+            connection.close()
+
+
+def _escaped(path: Path) -> str:
+    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def tiered(connection: sqlite3.Connection, declared: Declared, settings: Settings) -> Tiered:
+    """Look at a declared table; its stored columns united with those it has now.
+
+    Raises ConfigError, naming the table, for what cannot be tiered.
+    """
+    try:
+        if declared.own:
+            return _own(connection, declared, declared.own, settings)
+        assert isinstance(declared.source, TableLine)
+        return _foreign(connection, declared, declared.source)
+    except ConfigError as error:
+        raise ConfigError(f"table {declared.name}: {error.message}", hint=error.hint) from None
+
+
+def stored_schema(
+    connection: sqlite3.Connection, name: str, version: int | None = None
+) -> tuple[int, dict[str, Any]] | None:
+    """A version of the columns that archived files have, the newest without a number."""
+    if not has_table(connection, SCHEMAS):
+        return None
+    row = connection.execute(
+        f"SELECT version, columns, dropped, time_format FROM {SCHEMAS} "
+        "WHERE table_name = ? AND (? IS NULL OR version = ?) ORDER BY version DESC LIMIT 1",
+        (name, version, version),
+    ).fetchone()
+    if row is None:
+        return None
+    number, columns, dropped, written = row
+    return number, {
+        "fields": from_json(columns),
+        "dropped": from_json(dropped),
+        "time_format": written,
+    }
+
+
+def has_table(connection: sqlite3.Connection, name: str) -> bool:
+    query = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?"
+    return connection.execute(query, (name,)).fetchone() is not None
+
+
+_OWN_FORMAT = FORMATS["epoch_us"]
+
+
+def own_fields(table: Table) -> tuple[Field, ...]:
+    """The columns of one of this project's tables, as declared."""
+    return tuple(
+        Field(
+            number,
+            column.name,
+            column.kind,
+            _OWN_FORMAT.name if column.kind is Kind.TIME else "",
+            column.nullable,
+        )
+        for number, column in enumerate(table.stored, start=1)
+    )
+
+
+def _own(
+    connection: sqlite3.Connection, declared: Declared, table: Table, settings: Settings
+) -> Tiered:
+    stored = stored_schema(connection, table.name)
+    return Tiered(
+        name=table.name,
+        database=declared.database,
+        table=table.name,
+        fields=own_fields(table),
+        dropped=(),
+        version=stored[0] if stored else 0,
+        changes=(),
+        shape=reflect(connection, table.name),
+        time=TIME,
+        written=_OWN_FORMAT,
+        hot_days=hot_days_of(table, settings),
+        keep_days=table.keep_days,
+        order_by=table.order_by,
+        about=table.about,
+        own=table,
+    )
+
+
+def _foreign(connection: sqlite3.Connection, declared: Declared, line: TableLine) -> Tiered:
+    table = line.in_database
+    shape = reflect(connection, table)
+    time = time_column(shape, line.time)
+    stored = stored_schema(connection, line.name)
+    if stored:
+        version, content = stored
+        written = FORMATS[line.time_format or content["time_format"]]
+        now = drift(connection, table, shape, content["fields"], content["dropped"])
+    else:
+        version = 0
+        written = (
+            FORMATS[line.time_format] if line.time_format else time_format(connection, table, time)
+        )
+        now = Drift(guessed_fields(connection, table, shape, time, written), (), ())
+    _check(line, shape)
+    return Tiered(
+        name=line.name,
+        database=declared.database,
+        table=table,
+        fields=now.fields,
+        dropped=now.dropped,
+        version=version,
+        changes=now.changes,
+        shape=shape,
+        time=time,
+        written=written,
+        hot_days=line.days_hot,
+        keep_days=line.keep_days,
+        where=line.where,
+        order_by=line.order_by,
+        priority=line.priority,
+        create_index=line.create_index,
+        dedup=_dedup(line, shape),
+        dedup_days=line.dedup_days,
+        fire_triggers=line.triggers == "fire",
+        about=line.about,
+    )
+
+
+def _dedup(line: TableLine, shape: Shape) -> tuple[tuple[str, ...], ...]:
+    """The keys that stay known: all that are UNIQUE, but for ids that SQLite counts up."""
+    if line.dedup is not None:
+        return line.dedup
+    return tuple(key for key in shape.unique if key != (shape.integer_key,))
+
+
+def _check(line: TableLine, shape: Shape) -> None:
+    """Raise ConfigError for columns that do not exist and conditions that SQLite refuses."""
+    names = {column.name for column in shape.columns}
+    wanted = [*line.order_by, *(name for key in line.dedup or () for name in key)]
+    for name in wanted:
+        if name not in names:
+            raise ConfigError(f"there is no column {name!r}", hint=f"columns: {sorted(names)}")
+    if line.where:
+        _check_where(line.where, shape)
+
+
+def _check_where(where: str, shape: Shape) -> None:
+    """SQLite itself judges: what it takes for a partial index looks at nothing but the row."""
+    columns = ", ".join(f"{quoted(column.name)} {column.declared}" for column in shape.columns)
+    trial = sqlite3.connect(":memory:")
+    try:
+        trial.execute(f"CREATE TABLE trial ({columns})")
+        first = quoted(shape.columns[0].name)
+        trial.execute(f"CREATE INDEX judged ON trial ({first}) WHERE ({where})")
+    except sqlite3.Error as error:
+        raise ConfigError(
+            f"where = {where!r}: {error}",
+            hint="a condition on the row's own columns, such as status IN ('done', 'failed')",
+        ) from None
+    finally:
+        trial.close()
