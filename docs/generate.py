@@ -11,6 +11,8 @@ from pathlib import Path
 
 from gateway_assets.settings import Settings, spellings
 from gateway_assets.tables import TABLES
+from gateway_assets.tiers.registry import TableLine
+from gateway_assets.tiers.times import FORMATS
 
 FOLDER = Path(__file__).parent
 NOTICE = "<!-- Written by docs/generate.py; run `make docs` instead of editing. -->\n"
@@ -57,6 +59,18 @@ def tables_page() -> str:
             for column in table.stored
         ]
         parts.append("")
+    parts.append("## Tables of other databases\n")
+    parts.append(
+        "One `[[tables]]` line each, in `gateway.toml` or `tables.toml` in the data directory. The "
+        "table stays where it is; its columns come by reflection.\n"
+    )
+    parts.append("| field | default | what it does |\n|---|---|---|")
+    for name, field in TableLine.model_fields.items():
+        default = "required" if field.is_required() else f"`{field.default!r}`"
+        parts.append(f"| `{name}` | {default} | {field.description} |")
+    parts.append("\n`time_format` is one of:\n")
+    parts += [f"- `{name}`" for name in FORMATS]
+    parts.append("")
     return "\n".join(parts)
 
 

@@ -191,6 +191,10 @@ class Settings(BaseSettings):
         return self.data_dir / "backup"
 
     @property
+    def reports(self) -> Path:
+        return self.data_dir / "reports"
+
+    @property
     def archive_crons(self) -> list[str]:
         """When the archive runs, as cron lines."""
         times = [time.split(":") for time in self.archive_times.strip(",").split(",") if time]

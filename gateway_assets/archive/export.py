@@ -123,9 +123,21 @@ def _publish(source: Source, day: int, number: int, facts: Facts, names: tuple[P
         manifest.fill(
             connection, number, "published", facts, size=size, sha256=sha256, version=version
         )
+        _remove_taken_back(source, day)
         partial.rename(target)
         sync_directory(target.parent)
     return size
+
+
+def _remove_taken_back(source: Source, day: int) -> None:
+    """A file whose publication was taken back holds rows that the new one holds, too."""
+    for old in manifest.select(
+        source.connection,
+        "table_name = ? AND day = ? AND state = 'retired'",
+        [source.table.name, day],
+    ):
+        (source.root / old.path).unlink(missing_ok=True)
+        manifest.forget(source.connection, old.number)
 
 
 @contextmanager

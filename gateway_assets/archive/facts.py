@@ -67,7 +67,7 @@ def _add(facts: ColumnFacts, column: pa.Array) -> None:
     if not pa.types.is_binary(column.type) and facts.min is not False:
         low, high = (value.as_py() for value in pc.min_max(column).values())
         if isinstance(low, str) and max(len(low), len(high)) > LONG:
-            facts.min = facts.max = False  # known to have none, whatever comes later
+            facts.min = facts.max = False  # too long to be of use, whatever comes later
         elif low is not None:
             facts.min = low if facts.min is None else min(facts.min, low)
             facts.max = high if facts.max is None else max(facts.max, high)

@@ -32,11 +32,17 @@ _TAKE_BACK = f"""
 
 
 def guard(connection: sqlite3.Connection, table: Tiered) -> None:
-    """Create the triggers of a table, or bring them up to date, in the caller's transaction."""
-    wanted = dict(_triggers(table))
+    """Create the triggers of a table, or bring them up to date, in the caller's transaction.
+
+    Publications that stood unguarded are taken back: rows may have changed unnoticed.
+    """
+    wanted = dict(_triggers(connection, table))
     for statement in _known_tables(table):
         connection.execute(statement)
-    for name, text in _present(connection, table).items():
+    present = _present(connection, table)
+    if not present:
+        connection.execute(f"{_TAKE_BACK} table_name = ? AND state = 'published'", (table.name,))
+    for name, text in present.items():
         if wanted.get(name) != text:
             connection.execute(f"DROP TRIGGER {quoted(name)}")
     present = _present(connection, table)
@@ -47,7 +53,7 @@ def guard(connection: sqlite3.Connection, table: Tiered) -> None:
 
 def check_guarded(connection: sqlite3.Connection, table: Tiered) -> None:
     """Raise ArchiveError when a trigger is missing: then changes may have gone unnoticed."""
-    missing = dict(_triggers(table)).keys() - _present(connection, table).keys()
+    missing = dict(_triggers(connection, table)).keys() - _present(connection, table).keys()
     if missing:
         raise ArchiveError(
             f"trigger {min(missing)} has gone, so changes may have gone unnoticed",
@@ -84,13 +90,22 @@ def _present(connection: sqlite3.Connection, table: Tiered) -> dict[str, str]:
     return dict(connection.execute(query, (table.table, pattern)).fetchall())
 
 
-def _triggers(table: Tiered) -> Iterator[tuple[str, str]]:
+def _triggers(connection: sqlite3.Connection, table: Tiered) -> Iterator[tuple[str, str]]:
     name, time = quoted(table.table), quoted(table.time)
+    let_go = _let_go(connection, table)
+
+    def concerned(row: str) -> str:
+        """Whether a row stands in an open file's range and is one of those that were let go."""
+        itself = _same_row(table, row)
+        return (
+            f"EXISTS ({_open(_in_open_file(table, f'{row}.{time}'))}) AND EXISTS "
+            f"(SELECT 1 FROM {name} WHERE {itself} AND ({let_go}))"
+        )
+
     new, old = _in_open_file(table, f"NEW.{time}"), _in_open_file(table, f"OLD.{time}")
-    yield _trigger(table, "insert", "AFTER INSERT", f"EXISTS ({_open(new)})", _TAKE_BACK + new)
-    either = f"EXISTS ({_open(old)}) OR EXISTS ({_open(new)})"
-    body = f"{_TAKE_BACK}{old}; {_TAKE_BACK}{new}"
-    yield _trigger(table, "update", "AFTER UPDATE", either, body)
+    yield _trigger(table, "insert", "AFTER INSERT", concerned("NEW"), _TAKE_BACK + new)
+    yield _trigger(table, "changing", "BEFORE UPDATE", concerned("OLD"), _TAKE_BACK + old)
+    yield _trigger(table, "changed", "AFTER UPDATE", concerned("NEW"), _TAKE_BACK + new)
     writing = f"state = 'writing' AND {old}"
     yield _trigger(
         table, "delete", "AFTER DELETE", f"EXISTS ({_open(writing)})", _TAKE_BACK + writing
@@ -98,13 +113,12 @@ def _triggers(table: Tiered) -> Iterator[tuple[str, str]]:
     hidden = f"state = 'published' AND {old}"
     if not table.written.is_exact:
         hidden += f" AND day = {table.day_of(f'OLD.{time}')}"
-    itself = _same_row(table, "OLD", table.shape.primary_key)
     yield _trigger(
         table,
         "hidden",
         "BEFORE DELETE",
         f"EXISTS ({_open(hidden)}) AND EXISTS "
-        f"(SELECT 1 FROM {name} WHERE {itself} AND ({table.eligible}))",
+        f"(SELECT 1 FROM {name} WHERE {_same_row(table, 'OLD')} AND ({let_go}))",
         "SELECT RAISE(IGNORE)",
     )
     for number, key in enumerate(table.shape.unique, start=1):
@@ -154,7 +168,20 @@ def _open(condition: str) -> str:
     return f"SELECT 1 FROM {FILES} WHERE {condition}"
 
 
-def _same_row(table: Tiered, alias: str, key: tuple[str, ...]) -> str:
+def _same_row(table: Tiered, alias: str) -> str:
     if table.shape.has_rowid:
         return f"rowid = {alias}.rowid"
+    key = table.shape.primary_key
     return " AND ".join(f"{quoted(column)} = {alias}.{quoted(column)}" for column in key)
+
+
+def _let_go(connection: sqlite3.Connection, table: Tiered) -> str:
+    """True for rows that may leave, by the rules of now or by those that an open file was made by;
+    what happens to all others concerns no file.
+    """
+    query = f"""
+        SELECT DISTINCT eligible FROM {FILES}
+        WHERE table_name = ? AND state IN ('writing', 'published') ORDER BY 1
+    """
+    found = [text for (text,) in connection.execute(query, (table.name,))]
+    return " OR ".join(dict.fromkeys([*found, str(table.eligible)]))

@@ -18,7 +18,8 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,11 @@ class ColumnFacts:
     nulls: int = 0
     sum: int | None = None
 
+    def shortly(self) -> list[Any]:
+        """As the manifest keeps it: what is missing at the end is unknown."""
+        values = [self.min, self.max, self.nulls, self.sum]
+        return values if self.sum is not None else values[:3]
+
 
 @dataclass(slots=True)
 class Facts:
@@ -164,8 +170,9 @@ class ArchiveFile:
     @property
     def columns(self) -> dict[str, dict[str, Any]]:
         """Facts by column; parsed when asked for, since a long history has many files."""
-        parsed: dict[str, dict[str, Any]] = json.loads(self.columns_text)
-        return parsed
+        names = ("min", "max", "nulls", "sum")
+        parsed: dict[str, list[Any]] = json.loads(self.columns_text)
+        return {name: dict(zip_longest(names, facts)) for name, facts in parsed.items()}
 
     def below(self, root: Path) -> Path:
         """Where the file is: at its place, or, while it is being swapped in, still beside it."""
@@ -273,7 +280,9 @@ def fill(
 ) -> None:
     """Complete a reserved row: with ``published`` this is what publishes and hides."""
     moment = clock.now()
-    columns = json.dumps({name: asdict(column) for name, column in facts.columns.items()})
+    columns = json.dumps(
+        {name: column.shortly() for name, column in facts.columns.items()}, separators=(",", ":")
+    )
     connection.execute(
         f"UPDATE {FILES} SET state = ?, rows = ?, size = ?, first_time = ?, last_time = ?, "
         "columns = ?, content_hash = ?, hash_algorithm = ?, sha256 = ?, schema_version = ?, "

@@ -24,19 +24,26 @@ class Pace:
         self.locked = 0.0  # seconds of write lock, all together
         self.longest = 0.0
         self._pause = pause
+        self._unrested = 0.0
         self._share = cpu_percent / 100
 
     @contextmanager
     def locking(self, rows: int = 0) -> Iterator[None]:
-        """Around one write transaction; afterwards the lock is left to others for a while."""
+        """Around one write transaction; when it, or several, took a while, others come first.
+
+        ``rows`` tells how many it was to move, when their number can adapt to the time it took.
+        """
         started = time.monotonic()
         yield
         seconds = time.monotonic() - started
         self.locked += seconds
         self.longest = max(self.longest, seconds)
+        self._unrested += seconds
         if rows:
             self._adapt(seconds)
-            time.sleep(max(self._pause, seconds) if self._pause else 0)
+        if self._pause and self._unrested >= LOCK_SECONDS / 2:
+            time.sleep(max(self._pause, self._unrested))
+            self._unrested = 0.0
 
     def rest(self, worked: float) -> None:
         """Leave the processor to others, in proportion to the seconds worked."""

@@ -8,6 +8,7 @@ lengths as deltas. Every field carries its field id.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,6 +27,11 @@ LONG_TEXT = 64  # bytes; statistics over longer texts prune nothing and would fi
 
 def arrow_schema(fields: Sequence[Field]) -> pa.Schema:
     """The one schema of a table's rows in memory and in Parquet."""
+    return _arrow_schema(tuple(fields))
+
+
+@lru_cache(maxsize=256)
+def _arrow_schema(fields: tuple[Field, ...]) -> pa.Schema:
     arrow = []
     for field in fields:
         number = {"PARQUET:field_id": str(field.id)}

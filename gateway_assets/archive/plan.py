@@ -153,6 +153,10 @@ def _day_steps(
 ) -> Iterator[Step]:
     hiding = [file for file in files if file.state == "published"]
     cut = [file for file in files if file.state == "archived"]
+    if rules.enabled:
+        # First: what went back to hot must not be in two files.
+        for file in cut:
+            yield Rewrite(day, file, "some of its rows went back to hot")
     if day in state.visible_days:
         yield _visible_step(day, bool(hiding), day in state.archived, state, rules)
     for file in hiding:
@@ -161,9 +165,8 @@ def _day_steps(
         return
     if rules.first_kept_day is not None and day < rules.first_kept_day and rules.enabled:
         yield Expire(day, f"older than keep_days = {rules.keep_days}")
-    elif cut and rules.enabled:
-        for file in cut:
-            yield Rewrite(day, file, "some of its rows went back to hot and were archived anew")
+    elif cut:
+        return
     elif state.archived[day] > 1 and rules.enabled:
         yield Compact(day, f"{state.archived[day]} files become one")
     else:

@@ -39,6 +39,9 @@ class Pruned:
 def prune(source: Source, file: ArchiveFile) -> Pruned:
     """Delete the hot copies of a published file's rows.
 
+    A file that this very run has read back is not read a third time: the guard would have taken
+    its publication back had a row changed since.
+
     Raises ArchiveDamaged when the file does not hold what the manifest says, ArchiveError when a
     hot copy differs from it; nothing is deleted then.
     """
@@ -46,7 +49,7 @@ def prune(source: Source, file: ArchiveFile) -> Pruned:
         found = damage(file, source.fields_of(file), source.root)
         if found:
             raise ArchiveDamaged(found, hint="nothing was deleted; see: gateway archive verify")
-    _compare(source, file)
+        _compare(source, file)
     pruned = Pruned()
     while _prune_chunk(source, file.number, pruned):
         pass
@@ -89,7 +92,8 @@ def _compare(source: Source, file: ArchiveFile) -> None:
     if not same:
         raise ArchiveError(
             f"{file.path}: a hot row differs from its archived copy",
-            hint="nothing was deleted and the archived copy answers; compare the two",
+            hint="nothing was deleted and the archived copy answers; to take the hot rows instead: "
+            f"gateway archive restore {source.table.name} {clock.day_text(file.day)}",
         )
     return None
 

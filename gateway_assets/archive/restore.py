@@ -159,7 +159,14 @@ def _insert(source: Source, chunk: Rows, columns: _Columns, between: tuple[Any, 
         names=columns.names,
         marks=Fragment(marks),
     )
-    connection.executemany(insert, (_values(row, columns) for row in chunk))
+    try:
+        connection.executemany(insert, (_values(row, columns) for row in chunk))
+    except sqlite3.IntegrityError as error:
+        raise ArchiveError(
+            f"{table.name}: a row cannot come back: {error}",
+            hint="a row of today's table is in its way, or one that it refers to is missing; the "
+            "archive still answers",
+        ) from None
     came = _there(source, columns, between) - before
     wanted = Counter(_typed(row[place] for place in columns.places) for row in chunk)
     if came != wanted:

@@ -49,7 +49,7 @@ _TASKS_ONLY = """where = "status IN ('done', 'failed')"
 # created_at has no index of its own, and without one every run reads the whole table.
 create_index = true
 # The bot asks unique_key whether it has forwarded a message before, archived or not.
-dedup_days = 90
+dedup_days = 30
 """
 _TABLES = """
 CREATE TABLE forward_rules (id INTEGER NOT NULL, name VARCHAR(100) NOT NULL,

@@ -1,15 +1,21 @@
 """What stands where, asked through the bridge, and whether every row answers exactly once."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from gateway_assets import clock
-from gateway_assets.defs.cold import archive_name
-from gateway_assets.defs.describe import OWNERS, blocking_check
+from gateway_assets.defs.describe import (
+    OWNERS,
+    TABLE_ERRORS,
+    archive_name,
+    blocking_check,
+    why,
+)
 from gateway_assets.settings import Settings
 from gateway_assets.tables import TABLES
-from gateway_assets.tiers.catalog import catalog
+from gateway_assets.tiers.catalog import Declared
 
 if TYPE_CHECKING:
     from gateway_assets.bridge.overview import Overview
@@ -19,16 +25,12 @@ NAME = "overview"
 CHECK = "every_row_answers_once"
 
 
-def overview_asset(settings: Settings) -> dg.AssetsDefinition:
+def overview_asset(settings: Settings, tables: Sequence[Declared]) -> dg.AssetsDefinition:
     """Counts every table through the bridge and compares with what was ever loaded."""
 
     @dg.asset(
         name=NAME,
-        deps=[
-            name
-            for declared in catalog(settings)
-            for name in (declared.name, archive_name(declared.name))
-        ],
+        deps=[name for declared in tables for name in (declared.name, archive_name(declared.name))],
         group_name=GROUP,
         kinds={"duckdb"},
         owners=OWNERS,
@@ -43,18 +45,18 @@ def overview_asset(settings: Settings) -> dg.AssetsDefinition:
         ],
     )
     def seen() -> dg.MaterializeResult:
-        from gateway_assets.bridge.overview import overview
         from gateway_assets.bridge.reconcile import difference
 
-        tables = overview(settings)
+        found, unread = _look(settings, tables)
         differing = [text for table in TABLES if (text := difference(table, settings))]
         return dg.MaterializeResult(
             metadata={
-                "tables": dg.MetadataValue.md(_markdown(tables)),
-                "hot_rows": sum(table.hot_rows for table in tables),
-                "cold_rows": sum(table.cold_rows for table in tables),
-                "cold_bytes": sum(table.cold_bytes for table in tables),
-                "hot_bytes": sum(table.hot_bytes or 0 for table in tables),
+                "tables": dg.MetadataValue.md(_markdown(found)),
+                "unread_tables": unread,
+                "hot_rows": sum(table.hot_rows for table in found),
+                "cold_rows": sum(table.cold_rows for table in found),
+                "cold_bytes": sum(table.cold_bytes for table in found),
+                "hot_bytes": sum(table.hot_bytes or 0 for table in found),
             },
             check_results=[
                 dg.AssetCheckResult(
@@ -64,6 +66,21 @@ def overview_asset(settings: Settings) -> dg.AssetsDefinition:
         )
 
     return seen
+
+
+def _look(settings: Settings, tables: Sequence[Declared]) -> "tuple[list[Overview], list[str]]":
+    """Every table that can be read, and why the others cannot."""
+    from gateway_assets.bridge.overview import overview_of
+
+    found, unread = [], []
+    for declared in tables:
+        try:
+            found.append(overview_of(declared, settings))
+        except TABLE_ERRORS as error:
+            if declared.own:
+                raise
+            unread.append(f"{declared.name}: {why(error)}")
+    return found, unread
 
 
 def _markdown(tables: "list[Overview]") -> str:

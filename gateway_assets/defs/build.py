@@ -1,5 +1,7 @@
 """All definitions, built from settings: the same function serves Dagster, commands and tests."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from gateway_assets.defs.answers import overview_asset
@@ -12,24 +14,35 @@ from gateway_assets.defs.automation import (
 from gateway_assets.defs.cold import application_table, archive_asset
 from gateway_assets.defs.hot import hot_asset
 from gateway_assets.defs.landing import landing_asset
+from gateway_assets.defs.partitions import partitions_sensor
+from gateway_assets.defs.report import report_asset, report_sensor
 from gateway_assets.defs.retention import retention_job, retention_schedule
 from gateway_assets.defs.rollups import rollup_asset
 from gateway_assets.settings import Settings
 from gateway_assets.tables import TABLES, check_settings
-from gateway_assets.tiers.catalog import catalog
+from gateway_assets.tiers.catalog import Declared, catalog
 
 
 def build_defs(settings: Settings) -> dg.Definitions:
     """Every asset, check, job, sensor and schedule for one data directory."""
     check_settings(settings)
+    tables = catalog(settings)
     forgetting = retention_job(settings)
     return dg.Definitions(
-        assets=[*_assets(settings), overview_asset(settings)],
-        jobs=[*jobs(settings), forgetting],
-        sensors=[landing_sensor(settings)],
+        assets=[
+            *_assets(settings, tables),
+            overview_asset(settings, tables),
+            report_asset(settings, tables),
+        ],
+        jobs=[*jobs(tables), forgetting],
+        sensors=[
+            landing_sensor(settings),
+            partitions_sensor(settings, tables),
+            report_sensor(),
+        ],
         schedules=[
             rollup_schedule(settings),
-            archive_schedule(settings),
+            archive_schedule(settings, tables),
             retention_schedule(forgetting),
         ],
         # A process per step costs seconds of start-up for steps that take milliseconds.
@@ -37,7 +50,9 @@ def build_defs(settings: Settings) -> dg.Definitions:
     )
 
 
-def _assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+def _assets(
+    settings: Settings, tables: Sequence[Declared]
+) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = []
     for table in TABLES:
         if table.source:
@@ -45,7 +60,7 @@ def _assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
             assets.append(hot_asset(table, table.source, settings))
         if table.rollup:
             assets.append(rollup_asset(table, table.rollup, settings))
-    for declared in catalog(settings):
+    for declared in tables:
         if not declared.own:
             assets.append(application_table(declared, settings))
         assets.append(archive_asset(declared, settings))

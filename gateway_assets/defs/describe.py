@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from gateway_assets.errors import GatewayError
 from gateway_assets.model import Column
 from gateway_assets.settings import Settings
 from gateway_assets.table import Table
@@ -16,6 +18,17 @@ from gateway_assets.tiers.fields import Field
 
 OWNERS = ["team:gateway"]
 HOT_POOL = "hot_database"
+# What one table, or its database, can be the reason of, and must not keep the others waiting.
+TABLE_ERRORS = (GatewayError, sqlite3.Error, OSError)
+
+
+def archive_name(name: str) -> str:
+    """The asset that archives a table."""
+    return f"{name}_archive"
+
+
+def why(error: BaseException) -> str:
+    return error.message if isinstance(error, GatewayError) else str(error)
 
 
 def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from gateway_assets import clock
-from gateway_assets.defs.automation import RANGE_END, RANGE_START
+from gateway_assets.defs.runs import RANGE_END, RANGE_START
 from gateway_assets.errors import GatewayError
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

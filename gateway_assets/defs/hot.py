@@ -4,7 +4,6 @@ from typing import Any
 
 import dagster as dg
 
-from gateway_assets.archive.totals import files_that_differ
 from gateway_assets.archive.visible import visible
 from gateway_assets.defs.describe import HOT_POOL, OWNERS, blocking_check, measured, table_metadata
 from gateway_assets.defs.landing import raw_name
@@ -39,6 +38,8 @@ def hot_asset(table: Table, source: Source, settings: Settings) -> dg.AssetsDefi
         ],
     )
     def loaded() -> dg.MaterializeResult:
+        from gateway_assets.archive.totals import files_that_differ
+
         with open_store(settings.hot_database) as connection:
             two_tiers = tiered(connection, find(settings, table), settings)
             result = load(connection, table, settings)

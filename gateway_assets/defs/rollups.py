@@ -3,7 +3,6 @@
 import dagster as dg
 
 from gateway_assets import clock
-from gateway_assets.archive.totals import expected_sums, with_removed
 from gateway_assets.defs.describe import (
     HOT_POOL,
     OWNERS,
@@ -43,6 +42,7 @@ def rollup_asset(table: Table, rollup: Rollup, settings: Settings) -> dg.AssetsD
         ],
     )
     def rolled_up(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        from gateway_assets.archive.totals import expected_sums, with_removed
         from gateway_assets.rollups.drain import drain
 
         days = [clock.parse_day(key) for key in context.partition_keys]
