@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
@@ -57,29 +56,39 @@ def _fill(source: Source, copy: sqlite3.Connection, progress: Progress) -> int:
     tolerate(source.connection)
     names = [field.name for field in table.fields if not field.generated]
     copy.execute(table.shape.create)
-    insert = sql(
-        "INSERT INTO {table} ({names}) VALUES ({marks})",
-        table=table.table,
-        names=names,
-        marks=Fragment(", ".join(["iif(?, CAST(? AS TEXT), ?)"] * len(names))),
-    )
-    total = 0
-    put: Counter[int] = Counter()
+    total, put = 0, 0
     copy.execute("BEGIN")
     with reading(source.connection):
         for done, rows in _all_rows(source, names):
             while chunk := list(islice(rows, CHUNK)):
-                copy.executemany(insert, (_bound(row) for row in chunk))
-                put.update(hash(_typed(row)) for row in chunk)
+                _insert(copy, table, names, chunk)
+                put += sum(map(_fingerprint, chunk))
                 total += len(chunk)
             progress(*done)
     copy.execute("COMMIT")
     tolerate(copy)
     query = sql("SELECT {names} FROM {table}", names=names, table=table.table)
-    there = Counter(hash(_typed(row)) for row in copy.execute(query))
-    if there != put:
+    if sum(map(_fingerprint, copy.execute(query))) != put:
         raise ArchiveError(f"the copy of {table.name} differs", hint="check the disk")
     return total
+
+
+def _insert(copy: sqlite3.Connection, table: Tiered, names: list[str], chunk: list[Row]) -> None:
+    def insert(mark: str) -> str:
+        return sql(
+            "INSERT INTO {table} ({names}) VALUES ({marks})",
+            table=table.table,
+            names=names,
+            marks=Fragment(", ".join([mark] * len(names))),
+        )
+
+    copy.execute("SAVEPOINT chunk")
+    try:
+        copy.executemany(insert("?"), chunk)
+    except UnicodeEncodeError:
+        copy.execute("ROLLBACK TO chunk")
+        copy.executemany(insert("iif(?, CAST(? AS TEXT), ?)"), map(_bound, chunk))
+    copy.execute("RELEASE chunk")
 
 
 def _all_rows(source: Source, names: list[str]) -> Iterator[tuple[tuple[int, int], Iterator[Row]]]:
@@ -121,5 +130,6 @@ def _bound(row: Row) -> list[Any]:
     return bound
 
 
-def _typed(row: Any) -> Row:
-    return tuple((type(value).__name__, value) for value in row)
+def _fingerprint(row: Row) -> int:
+    """Differs when a value or its type does; summed, it does not depend on the order of rows."""
+    return hash((row, tuple(map(type, row))))

@@ -17,7 +17,7 @@ import pyarrow as pa
 from gateway_assets import clock
 from gateway_assets.archive import manifest
 from gateway_assets.archive.columns import encode
-from gateway_assets.archive.duck import count, scan
+from gateway_assets.archive.duck import counts, scan
 from gateway_assets.archive.guard import known_table
 from gateway_assets.archive.manifest import ArchiveFile, live_files
 from gateway_assets.archive.months import drop_months
@@ -70,10 +70,8 @@ def matches(source: Source, given: Mapping[str, str]) -> dict[str, Any]:
 
 def found(source: Source, values: Mapping[str, Any]) -> tuple[int, int]:
     """How many rows match, in hot (hidden copies too) and in archived files."""
-    archived = sum(
-        _count(source, file, values) for file in live_files(source.connection, source.table)
-    )
-    return _hot_count(source, values), archived
+    files = live_files(source.connection, source.table)
+    return _hot_count(source, values), sum(_counts(source, files, values).values())
 
 
 def erase(source: Source, values: Mapping[str, Any], progress: Progress = silent) -> Receipt:
@@ -82,16 +80,17 @@ def erase(source: Source, values: Mapping[str, Any], progress: Progress = silent
     receipt = Receipt(table.name, list(values), _fingerprint(values))
     published = [f for f in live_files(connection, table) if f.state == "published"]
     for file in published:
-        if _count(source, file, values):
+        if _counts(source, [file], values):
             with writing(connection):
                 take_back(connection, file.number)
     sweep(source)
     files = live_files(connection, table)
+    matching = _counts(source, files, values)
     for number, file in enumerate(files, start=1):
-        matching = _count(source, file, values)
-        if matching:
-            receipt.archived_rows += matching
-            receipt.files[file.path] = _erase_from(source, file, values, matching)
+        if file.number in matching:
+            rows = matching[file.number]
+            receipt.archived_rows += rows
+            receipt.files[file.path] = _erase_from(source, file, values, rows)
         progress(number, len(files))
     sweep(source)
     drop_months(source)
@@ -168,21 +167,34 @@ def _condition(
     return " AND ".join(parts), params
 
 
-def _count(source: Source, file: ArchiveFile, values: Mapping[str, Any]) -> int:
-    fields = source.fields_of(file)
+def _counts(source: Source, files: list[ArchiveFile], values: Mapping[str, Any]) -> dict[int, int]:
+    """How many rows of each file match, by the file's number; files without any are left out."""
+    alike: dict[tuple[int, Any], list[ArchiveFile]] = {}
+    for file in files:
+        if _may_match(source, file, values):
+            alike.setdefault((file.schema_version, file.answers_until), []).append(file)
+    matching: dict[int, int] = {}
+    for group in alike.values():
+        fields = source.fields_of(group[0])
+        where, params = _condition(source, fields, values)
+        cut, cut_params = answered(source, group[0], fields)
+        numbers = {file.below(source.root): file.number for file in group}
+        rows = counts(list(numbers), f"{where} AND {cut}", [*params, *cut_params])
+        matching |= {numbers[path]: count for path, count in rows.items()}
+    return matching
+
+
+def _may_match(source: Source, file: ArchiveFile, values: Mapping[str, Any]) -> bool:
+    """Whether the file's smallest and largest values leave room for those looked for."""
     facts = file.columns
     ids = {field.name: field.id for field in source.table.all_fields}
-    for column in fields:
+    for column in source.fields_of(file):
         for name, value in values.items():
             if ids[name] == column.id and column.kind in {Kind.INTEGER, Kind.REAL, Kind.TEXT}:
                 low, high = facts[column.name]["min"], facts[column.name]["max"]
-                # A list of numbers or texts that fits between; False is "not known".
-                known = low is not None and low is not False
-                if known and not low <= value <= high:
-                    return 0
-    where, params = _condition(source, fields, values)
-    cut, cut_params = answered(source, file, fields)
-    return count([file.below(source.root)], f"{where} AND {cut}", [*params, *cut_params])
+                if low is not None and low is not False and not low <= value <= high:
+                    return False
+    return True
 
 
 def _hot_condition(source: Source, values: Mapping[str, Any]) -> tuple[Fragment, list[Any]]:
