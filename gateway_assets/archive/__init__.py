@@ -26,7 +26,9 @@ and its bytes are in one verified place before they leave another.
 ``status``    how a table is tiered, and what is in the way
 ``sweep``     what a killed archiver left is finished or undone
 ``parquet``   rows as Parquet and back
-``duck``      archived files sorted and filtered in bounded memory
+``filters``   rows of archived files by conditions on their columns
+``duck``      archived files sorted, or searched many at a time
+``known``     keys that stay known after their rows have left
 ``columns``   Python values as Arrow arrays and back, without pandas
 ``facts``     taking the manifest's facts from rows: counts, ranges, sums, content hash
 ``source``    what every step works with: a table, its database, where files go

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from gateway_assets.errors import StoreError
 from gateway_assets.model import Kind
-from gateway_assets.tiers.fields import Field, Misfit, check_types, is_text
+from gateway_assets.tiers.fields import WHOLE_END, Field, Misfit, check_types, is_text
 from gateway_assets.tiers.times import Epoch
 
 _NONE = type(None)
@@ -41,7 +41,7 @@ def encode(field: Field, values: Sequence[Any]) -> list[pa.Array]:
     try:
         return [arrow_array(values, ARROW[field.kind])]
     except UnicodeEncodeError:
-        raise Misfit(field, Kind.ANY) from None
+        raise Misfit(field) from None
 
 
 def decode(field: Field, arrays: Sequence[pa.Array]) -> list[Any]:
@@ -51,10 +51,21 @@ def decode(field: Field, arrays: Sequence[pa.Array]) -> list[Any]:
         return [_raw(text, name) for text, name in pairs]
     if field.kind is not Kind.TIME:
         values: list[Any] = arrays[0].to_pylist()
-        return values
+        return list(map(_as_held, values)) if _may_hold_integers(field) else values
     there = validity(arrays[0])
     raw = iter(field.codec.raw(numbers(arrays[0].cast(pa.int64()))[there]))
     return [next(raw) if present else None for present in there.tolist()]
+
+
+def _may_hold_integers(field: Field) -> bool:
+    return field.kind is Kind.REAL and field.makes_integers
+
+
+def _as_held(value: float | None) -> float | int | None:
+    """A double as a column of numeric affinity holds it: whole ones are integers."""
+    if value is None or not value.is_integer() or abs(value) >= WHOLE_END:
+        return value
+    return int(value)
 
 
 def arrow_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
@@ -121,12 +132,12 @@ def _times(field: Field, values: Sequence[Any]) -> pa.Array:
     codec = field.codec
     if isinstance(codec, Epoch):
         if any(codec.day(value) is None for value in (min(present), max(present)) if present):
-            raise Misfit(field, Kind.ANY)
+            raise Misfit(field)
         moments = codec.moments(np.asarray(present, np.int64)) if present else _NOTHING
     else:
         read = codec.moments(present) if present else _NOTHING
         if read is None:
-            raise Misfit(field, Kind.ANY)
+            raise Misfit(field)
         moments = read
     if len(present) == len(values):
         return pa.Array.from_buffers(

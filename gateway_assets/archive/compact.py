@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from gateway_assets.archive import manifest
-from gateway_assets.archive.duck import scan
-from gateway_assets.archive.erase import answered
-from gateway_assets.archive.guard import known_table
+from gateway_assets.archive.duck import sorted_rows
+from gateway_assets.archive.filters import answering_rows, regrouped
+from gateway_assets.archive.known import forget_until
 from gateway_assets.archive.manifest import ArchiveFile, live_files
 from gateway_assets.archive.source import Source
 from gateway_assets.archive.swap import replace_files
 from gateway_assets.archive.totals import of_file
-from gateway_assets.hot.sql import sql
 from gateway_assets.hot.store import writing
 
 
@@ -30,16 +29,15 @@ def compact_day(source: Source, day: int) -> bool:
     paths = [file.below(source.root) for file in files]
     names = {field.name for field in fields}
     order = [name for name in source.table.order if name in names]
-    replace_files(source, files, scan(paths, fields, order_by=order), fields)
+    rows = regrouped(sorted_rows(paths, fields, order), source.batch_size)
+    replace_files(source, files, rows, fields)
     return True
 
 
 def shorten(source: Source, file: ArchiveFile) -> None:
     """Write a file again with the rows only that it still answers for."""
     fields = source.fields_of(file)
-    where, params = answered(source, file, fields)
-    rows = scan([file.below(source.root)], fields, where=where, params=params)
-    replace_files(source, [file], rows, fields)
+    replace_files(source, [file], answering_rows(source, file, fields), fields)
 
 
 def expire_day(source: Source, day: int) -> int:
@@ -53,9 +51,5 @@ def expire_day(source: Source, day: int) -> int:
         for file, totals in zip(files, gone, strict=True):
             manifest.update(connection, file.number, state="retired")
             manifest.count_removed(connection, table, day, "expired", totals.rows, totals.sums)
-        for number, _ in enumerate(table.dedup, start=1):
-            known = known_table(table, number)
-            connection.execute(
-                sql("DELETE FROM {known} WHERE gateway_day <= ?", known=known), (day,)
-            )
+        forget_until(source, day)
     return sum(totals.rows for totals in gone)

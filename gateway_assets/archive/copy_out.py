@@ -9,8 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from gateway_assets.archive.duck import scan
-from gateway_assets.archive.erase import answered
+from gateway_assets.archive.filters import answering_rows
 from gateway_assets.archive.manifest import live_files
 from gateway_assets.archive.parquet import raw_rows
 from gateway_assets.archive.reading import UndecodableText, tolerate
@@ -59,10 +58,10 @@ def _fill(source: Source, copy: sqlite3.Connection, progress: Progress) -> int:
     total, put = 0, 0
     copy.execute("BEGIN")
     with reading(source.connection):
-        for done, rows in _all_rows(source, names):
+        for done, own, rows in _all_rows(source, names):
             while chunk := list(islice(rows, CHUNK)):
-                _insert(copy, table, names, chunk)
-                put += sum(map(_fingerprint, chunk))
+                _insert(copy, table, own, chunk)
+                put += sum(_fingerprint(_completed(row, own, table, names)) for row in chunk)
                 total += len(chunk)
             progress(*done)
     copy.execute("COMMIT")
@@ -91,19 +90,23 @@ def _insert(copy: sqlite3.Connection, table: Tiered, names: list[str], chunk: li
     copy.execute("RELEASE chunk")
 
 
-def _all_rows(source: Source, names: list[str]) -> Iterator[tuple[tuple[int, int], Iterator[Row]]]:
-    """Archived rows, file by file, then hot ones; values of dropped columns stay behind."""
+def _all_rows(
+    source: Source, names: list[str]
+) -> Iterator[tuple[tuple[int, int], list[str], Iterator[Row]]]:
+    """Archived rows, file by file, then hot ones, each with the columns it has; values of dropped
+    columns stay behind.
+    """
     table = source.table
     files = live_files(source.connection, table)
     for number, file in enumerate(files, start=1):
         fields = source.fields_of(file)
-        where, params = answered(source, file, fields)
-        places = _places(table, [field.id for field in fields], names)
-        batches = scan([file.below(source.root)], fields, where=where, params=params)
+        own, places = _places(table, [field.id for field in fields], names)
+        batches = answering_rows(source, file, fields)
         rows = (row for batch in batches for row in raw_rows(batch, fields))
         yield (
             (number, len(files) + 1),
-            (tuple(None if p is None else row[p] for p in places) for row in rows),
+            own,
+            (tuple(row[place] for place in places) for row in rows),
         )
     query = sql(
         "SELECT {names} FROM {table} WHERE {visible}",
@@ -111,12 +114,23 @@ def _all_rows(source: Source, names: list[str]) -> Iterator[tuple[tuple[int, int
         table=table.table,
         visible=visible(source.connection, table),
     )
-    yield (len(files) + 1, len(files) + 1), iter(source.connection.execute(query))
+    yield (len(files) + 1, len(files) + 1), names, iter(source.connection.execute(query))
 
 
-def _places(table: Tiered, ids: list[int], names: list[str]) -> list[int | None]:
+def _places(table: Tiered, ids: list[int], names: list[str]) -> tuple[list[str], list[int]]:
+    """The columns of today that a file has, and where."""
     now = {field.name: field.id for field in table.fields}
-    return [ids.index(now[name]) if now[name] in ids else None for name in names]
+    own = [name for name in names if now[name] in ids]
+    return own, [ids.index(now[name]) for name in own]
+
+
+def _completed(row: Row, own: list[str], table: Tiered, names: list[str]) -> Row:
+    """A row with the defaults that SQLite puts where a file has no column."""
+    if own == names:
+        return row
+    defaults = {field.name: field.default for field in table.fields}
+    values = dict(zip(own, row, strict=True))
+    return tuple(values.get(name, defaults[name]) for name in names)
 
 
 def _bound(row: Row) -> list[Any]:

@@ -19,9 +19,9 @@ from gateway_assets import clock
 from gateway_assets.archive import manifest
 from gateway_assets.archive.backup import backup, check_space
 from gateway_assets.archive.compact import compact_day, expire_day, shorten
-from gateway_assets.archive.erase import Receipt, erase, found, matches
+from gateway_assets.archive.erase import Receipt, check_match, erase, found
 from gateway_assets.archive.export import export_day
-from gateway_assets.archive.guard import known_table
+from gateway_assets.archive.known import forget_old
 from gateway_assets.archive.manifest import live_files, live_paths
 from gateway_assets.archive.months import build_months
 from gateway_assets.archive.pace import Pace
@@ -47,8 +47,7 @@ from gateway_assets.archive.vacuum import shrink
 from gateway_assets.archive.verify import damage
 from gateway_assets.errors import ArchiveError, GatewayError, LandingError
 from gateway_assets.files.lock import exclusive
-from gateway_assets.hot.sql import sql
-from gateway_assets.hot.store import reading, writing
+from gateway_assets.hot.store import reading
 from gateway_assets.progress import Progress, silent
 from gateway_assets.settings import Settings
 from gateway_assets.tables import rollups_of
@@ -204,14 +203,16 @@ class UniversalArchiver:
     def matching(self, model_or_table: Any, given: Mapping[str, str]) -> tuple[int, int]:
         """How many rows ``erase`` would remove, in hot and in archived files."""
         with self._looking(model_or_table) as source:
-            return found(source, matches(source, given))
+            check_match(source, given)
+            return found(source, given)
 
     def erase(
         self, model_or_table: Any, given: Mapping[str, str], progress: Progress = silent
     ) -> Receipt:
         """Remove every row whose columns have the given values, hot and archived."""
         with self._alone(), self._working(model_or_table) as source:
-            return erase(source, matches(source, given), progress)
+            check_match(source, given)
+            return erase(source, given, progress)
 
     def compact(self, model_or_table: Any, progress: Progress = silent) -> ArchiveResult:
         """Make the files of each day one, and build the monthly copies."""
@@ -265,7 +266,7 @@ class UniversalArchiver:
                 self._execute(source, due, result, silent)
             if self._settings.archive_enabled:
                 result.months = [month.month for month in build_months(source)]
-            self._forget_old_keys(source)
+            forget_old(source)
             result.changes += [c for c in source.table.changes if c not in result.changes]
             if self._settings.archive_vacuum and shrinking:
                 result.freed_bytes = shrink(source)
@@ -355,18 +356,6 @@ class UniversalArchiver:
         check_space(self._root, size // 2, f"archiving {source.table.name}")
         check_space(source.table.database.parent, size // 4, f"archiving {source.table.name}")
 
-    def _forget_old_keys(self, source: Source) -> None:
-        table = source.table
-        if table.dedup_days is None:
-            return
-        oldest = clock.day_of(clock.now()) - table.dedup_days
-        for number, _ in enumerate(table.dedup, start=1):
-            name = known_table(table, number)
-            with writing(source.connection):
-                source.connection.execute(
-                    sql("DELETE FROM {known} WHERE gateway_day < ?", known=name), (oldest,)
-                )
-
     @contextmanager
     def _looking(self, model_or_table: Any) -> Iterator[Source]:
         """A table's source for looking at it; the database is not changed."""
@@ -390,6 +379,8 @@ class UniversalArchiver:
             if result is not None:
                 result.backup = prepared.backup
                 result.set_aside = [str(path) for path in prepared.set_aside]
+            if source.table.shape.is_referred_to_wrongly:
+                connection.execute("PRAGMA foreign_keys=OFF")  # prune looks for references itself
             sweep(source)
             yield source
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import sqlite3
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
-
-import pyarrow as pa
 
 from gateway_assets import clock
 from gateway_assets.archive import manifest
 from gateway_assets.archive.columns import encode
-from gateway_assets.archive.duck import counts, scan
-from gateway_assets.archive.guard import known_table
+from gateway_assets.archive.duck import counts
+from gateway_assets.archive.filters import answering_rows, equal, inverted, stored
+from gateway_assets.archive.known import forget_rows
 from gateway_assets.archive.manifest import ArchiveFile, live_files
 from gateway_assets.archive.months import drop_months
 from gateway_assets.archive.parquet import raw_rows
@@ -26,13 +26,13 @@ from gateway_assets.archive.restore import take_back
 from gateway_assets.archive.source import Source
 from gateway_assets.archive.swap import replace_files
 from gateway_assets.archive.sweep import orphans, sweep
-from gateway_assets.errors import UsageError
+from gateway_assets.errors import ArchiveError, UsageError
 from gateway_assets.files.appear import appearing, make_directory
 from gateway_assets.hot.sql import Fragment, quoted, sql
 from gateway_assets.hot.store import writing
 from gateway_assets.model import Kind
 from gateway_assets.progress import Progress, silent
-from gateway_assets.tiers.fields import Field
+from gateway_assets.tiers.fields import Field, Misfit
 
 
 @dataclass(slots=True)
@@ -51,57 +51,56 @@ class Receipt:
     path: str = ""
 
 
-def matches(source: Source, given: Mapping[str, str]) -> dict[str, Any]:
-    """Texts of a command as values of the columns they name. Raises UsageError."""
+def check_match(source: Source, given: Mapping[str, str]) -> None:
+    """Raise UsageError when a text of a command cannot be a value of the column it names."""
     if not given:
         raise UsageError("say whose rows: --match COLUMN=VALUE")
     named = {field.name: field for field in source.table.all_fields}
-    values = {}
     for name, text in given.items():
         if name not in named:
             raise UsageError(f"there is no column {name!r}", hint=f"columns: {', '.join(named)}")
         try:
-            values[name] = _value(named[name], text)
-        except ValueError:
+            _raw(named[name], text)
+        except (ValueError, Misfit):
             kind = named[name].kind
             raise UsageError(f"{text!r} is no {kind} as column {name} holds") from None
-    return values
 
 
-def found(source: Source, values: Mapping[str, Any]) -> tuple[int, int]:
+def found(source: Source, given: Mapping[str, str]) -> tuple[int, int]:
     """How many rows match, in hot (hidden copies too) and in archived files."""
     files = live_files(source.connection, source.table)
-    return _hot_count(source, values), sum(_counts(source, files, values).values())
+    return _hot_count(source, given), sum(_counts(source, files, given).values())
 
 
-def erase(source: Source, values: Mapping[str, Any], progress: Progress = silent) -> Receipt:
+def erase(source: Source, given: Mapping[str, str], progress: Progress = silent) -> Receipt:
     """Remove every row whose columns have these values. Holding the archive's lock."""
     connection, table = source.connection, source.table
-    receipt = Receipt(table.name, list(values), _fingerprint(values))
+    receipt = Receipt(table.name, list(given), _fingerprint(given))
     published = [f for f in live_files(connection, table) if f.state == "published"]
     for file in published:
-        if _counts(source, [file], values):
+        if _counts(source, [file], given):
             with writing(connection):
                 take_back(connection, file.number)
     sweep(source)
     files = live_files(connection, table)
-    matching = _counts(source, files, values)
+    matching = _counts(source, files, given)
     for number, file in enumerate(files, start=1):
         if file.number in matching:
             rows = matching[file.number]
             receipt.archived_rows += rows
-            receipt.files[file.path] = _erase_from(source, file, values, rows)
+            receipt.files[file.path] = _erase_from(source, file, given, rows)
         progress(number, len(files))
     sweep(source)
     drop_months(source)
-    receipt.hot_rows = _erase_hot(source, values)
-    receipt.remaining_rows = sum(found(source, values))
+    receipt.hot_rows = _erase_hot(source, given)
+    receipt.remaining_rows = sum(found(source, given))
     receipt.may_still_hold = _other_copies(source)
     receipt.at = clock.iso(clock.now())
     return _filed(source, receipt)
 
 
-def _value(column: Field, text: str) -> Any:
+def _raw(column: Field, text: str) -> Any:
+    """A text of a command as a raw value of a column; of kind ANY, as its values are shown."""
     match column.kind:
         case Kind.INTEGER:
             return int(text)
@@ -110,129 +109,155 @@ def _value(column: Field, text: str) -> Any:
         case Kind.BLOB:
             return bytes.fromhex(text)
         case Kind.TIME:
-            return int(text) if column.format.startswith("epoch") else text
+            raw = int(text) if column.format.startswith("epoch") else text
+            encode(column, [raw])
+            return raw
         case _:
             return text
 
 
 def _erase_from(
-    source: Source, file: ArchiveFile, values: Mapping[str, Any], matching: int
+    source: Source, file: ArchiveFile, given: Mapping[str, str], matching: int
 ) -> dict[str, Any]:
     fields = source.fields_of(file)
-    where, params = _condition(source, fields, values)
-    path = file.below(source.root)
-    cut, cut_params = answered(source, file, fields)
-    leaving = scan([path], fields, where=f"{where} AND {cut}", params=[*params, *cut_params])
-    keys, sums = _keys_and_sums(source, fields, leaving)
-    staying = scan(
-        [path], fields, where=f"({where}) IS NOT TRUE AND {cut}", params=[*params, *cut_params]
-    )
+    values = _stored_values(source, fields, given)
+    assert values is not None
+    mask = equal(fields, values)
+    rows = [
+        row
+        for batch in answering_rows(source, file, fields, mask)
+        for row in raw_rows(batch, fields)
+    ]
+    names = [field.name for field in fields]
+    sums = {name: sum(row[names.index(name)] for row in rows) for name in source.table.summed}
 
     def also() -> None:
-        _forget_keys(source, keys)
+        forget_rows(source, fields, rows)
         manifest.count_removed(source.connection, source.table, file.day, "erased", matching, sums)
 
+    staying = answering_rows(source, file, fields, inverted(mask))
     new = replace_files(source, [file], staying, fields, also)
     return {"rows": matching, "sha256": file.sha256, "now": new.sha256 if new else "removed"}
 
 
-def answered(source: Source, file: ArchiveFile, fields: tuple[Field, ...]) -> tuple[str, list[Any]]:
-    """A condition for DuckDB: the rows that a file answers for."""
-    if file.answers_until is None:
-        return "TRUE", []
-    time = next(field for field in fields if field.id == source.table.time_field.id)
-    return f"{quoted(time.name)} < ?", [_as_stored(time, file.answers_until)]
-
-
-def _as_stored(column: Field, raw: Any) -> Any:
-    """A raw value as it stands in Parquet."""
-    if column.kind is not Kind.TIME:
-        return str(raw) if column.kind is Kind.ANY else raw
-    (array,) = encode(column, [raw])
-    return array.to_pylist()[0]
-
-
-def _condition(
-    source: Source, fields: tuple[Field, ...], values: Mapping[str, Any]
-) -> tuple[str, list[Any]]:
+def _stored_values(
+    source: Source, fields: Sequence[Field], given: Mapping[str, str]
+) -> dict[int, Any] | None:
+    """What to look for in a file, by its columns' ids; None when it cannot hold such a row."""
     ids = {field.name: field.id for field in source.table.all_fields}
     named = {field.id: field for field in fields}
-    parts, params = [], []
-    for name, value in values.items():
+    values = {}
+    for name, text in given.items():
         column = named.get(ids[name])
         if column is None:
-            return "FALSE", []  # the file is older than the column
-        parts.append(f"{quoted(column.name)} = ?")
-        params.append(_as_stored(column, value))
-    return " AND ".join(parts), params
+            return None  # the file is older than the column
+        try:
+            values[column.id] = stored(column, _raw(column, text))
+        except (ValueError, OverflowError, Misfit):
+            return None
+    return values
 
 
-def _counts(source: Source, files: list[ArchiveFile], values: Mapping[str, Any]) -> dict[int, int]:
+def _counts(source: Source, files: list[ArchiveFile], given: Mapping[str, str]) -> dict[int, int]:
     """How many rows of each file match, by the file's number; files without any are left out."""
-    alike: dict[tuple[int, Any], list[ArchiveFile]] = {}
-    for file in files:
-        if _may_match(source, file, values):
-            alike.setdefault((file.schema_version, file.answers_until), []).append(file)
+    alike: dict[int, list[ArchiveFile]] = {}
     matching: dict[int, int] = {}
+    for file in files:
+        if file.answers_until is None:
+            alike.setdefault(file.schema_version, []).append(file)
+            continue
+        fields = source.fields_of(file)
+        values = _stored_values(source, fields, given)
+        if values is not None:
+            rows = answering_rows(source, file, fields, equal(fields, values))
+            matching[file.number] = sum(batch.num_rows for batch in rows)
     for group in alike.values():
         fields = source.fields_of(group[0])
-        where, params = _condition(source, fields, values)
-        cut, cut_params = answered(source, group[0], fields)
-        numbers = {file.below(source.root): file.number for file in group}
-        rows = counts(list(numbers), f"{where} AND {cut}", [*params, *cut_params])
-        matching |= {numbers[path]: count for path, count in rows.items()}
-    return matching
+        values = _stored_values(source, fields, given)
+        if values is None:
+            continue
+        named = {field.id: field for field in fields}
+        likely = [file for file in group if _may_match(file, named, values)]
+        if not likely:
+            continue
+        numbers = {file.below(source.root): file.number for file in likely}
+        where = " AND ".join(f"{quoted(named[number].name)} = ?" for number in values)
+        params = [value.as_py() for value in values.values()]
+        for path, rows_there in counts(list(numbers), where, params).items():
+            matching[numbers[path]] = rows_there
+    return {number: rows_there for number, rows_there in matching.items() if rows_there}
 
 
-def _may_match(source: Source, file: ArchiveFile, values: Mapping[str, Any]) -> bool:
+def _may_match(file: ArchiveFile, named: dict[int, Field], values: dict[int, Any]) -> bool:
     """Whether the file's smallest and largest values leave room for those looked for."""
     facts = file.columns
-    ids = {field.name: field.id for field in source.table.all_fields}
-    for column in source.fields_of(file):
-        for name, value in values.items():
-            if ids[name] == column.id and column.kind in {Kind.INTEGER, Kind.REAL, Kind.TEXT}:
-                low, high = facts[column.name]["min"], facts[column.name]["max"]
-                if low is not None and low is not False and not low <= value <= high:
-                    return False
+    for number, value in values.items():
+        if named[number].kind in {Kind.INTEGER, Kind.REAL, Kind.TEXT}:
+            low, high = (facts[named[number].name][end] for end in ("min", "max"))
+            if low is not None and low is not False and not low <= value.as_py() <= high:
+                return False
     return True
 
 
-def _hot_condition(source: Source, values: Mapping[str, Any]) -> tuple[Fragment, list[Any]]:
-    now = {field.name for field in source.table.fields}
-    if not values.keys() <= now:
+def _hot_condition(source: Source, given: Mapping[str, str]) -> tuple[Fragment, list[Any]]:
+    now = {field.name: field for field in source.table.fields}
+    if not given.keys() <= now.keys():
         return Fragment("0"), []
-    return Fragment(" AND ".join(f"{quoted(name)} = ?" for name in values)), list(values.values())
+    parts, params = [], []
+    for name, text in given.items():
+        column = quoted(name)
+        if now[name].kind is Kind.ANY:
+            column = (
+                f"CASE typeof({column}) WHEN 'blob' THEN lower(hex({column})) "
+                f"ELSE CAST({column} AS TEXT) END"
+            )
+        parts.append(f"{column} = ?")
+        params.append(_raw(now[name], text))
+    return Fragment(" AND ".join(parts)), params
 
 
-def _hot_count(source: Source, values: Mapping[str, Any]) -> int:
-    condition, params = _hot_condition(source, values)
+def _hot_count(source: Source, given: Mapping[str, str]) -> int:
+    condition, params = _hot_condition(source, given)
     query = sql("SELECT count(*) FROM {t} WHERE {c}", t=source.table.table, c=condition)
     (rows,) = source.connection.execute(query, params).fetchone()
     return int(rows)
 
 
-def _erase_hot(source: Source, values: Mapping[str, Any]) -> int:
+def _erase_hot(source: Source, given: Mapping[str, str]) -> int:
     """Delete in paced chunks; pages are overwritten, and the log is emptied at the end."""
     connection, table = source.connection, source.table
-    condition, params = _hot_condition(source, values)
-    chosen = sql("SELECT {t}.* FROM {t} WHERE {c}", t=table.table, c=condition)
-    if table.shape.has_rowid:
-        chosen = sql("SELECT rowid FROM {t} WHERE {c} LIMIT ?", t=table.table, c=condition)
-        condition = Fragment(f"rowid IN ({chosen})")
+    condition, params = _hot_condition(source, given)
+    rowid = table.shape.rowid
+    if rowid:
+        chosen = sql(
+            "SELECT {rowid} FROM {t} WHERE {c} LIMIT ?", rowid=rowid, t=table.table, c=condition
+        )
+        condition = Fragment(f"{rowid} IN ({chosen})")
     connection.execute("PRAGMA secure_delete=ON")
     deleted = 0
     while True:
         limit = source.pace.rows
-        given = [*params, limit] if table.shape.has_rowid else params
+        bound = [*params, limit] if rowid else params
         with source.pace.locking(limit), writing(connection):
-            _count_hot_removed(source, condition, given)
+            _count_hot_removed(source, condition, bound)
             delete = sql("DELETE FROM {t} WHERE {c}", t=table.table, c=condition)
-            rows = connection.execute(delete, given).rowcount
+            rows = _deleted(source, delete, bound)
         deleted += rows
         if not rows:
             break
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return deleted
+
+
+def _deleted(source: Source, delete: str, params: list[Any]) -> int:
+    try:
+        return source.connection.execute(delete, params).rowcount
+    except sqlite3.IntegrityError as error:
+        children = ", ".join(sorted({one.child for one in source.table.shape.references}))
+        raise ArchiveError(
+            f"{source.table.name}: {error}: rows of {children} refer to it",
+            hint="erase those first; what was archived of this table is erased already",
+        ) from None
 
 
 def _count_hot_removed(source: Source, condition: Fragment, params: list[Any]) -> None:
@@ -252,32 +277,8 @@ def _count_hot_removed(source: Source, condition: Fragment, params: list[Any]) -
         manifest.count_removed(source.connection, table, number, "erased", rows, named)
 
 
-def _keys_and_sums(
-    source: Source, fields: tuple[Field, ...], batches: Iterator[pa.RecordBatch]
-) -> tuple[list[list[list[Any]]], dict[str, int]]:
-    """Of the rows that are erased: the values of every key that stays known, and their sums."""
-    names = [field.name for field in fields]
-    keys: list[list[list[Any]]] = [[] for _ in source.table.dedup]
-    sums = dict.fromkeys(source.table.summed, 0)
-    for row in (row for batch in batches for row in raw_rows(batch, fields)):
-        for place, key in enumerate(source.table.dedup):
-            keys[place].append([row[names.index(name)] for name in key])
-        for name in sums:
-            sums[name] += row[names.index(name)]
-    return keys, sums
-
-
-def _forget_keys(source: Source, keys: list[list[list[Any]]]) -> None:
-    for number, (key, values) in enumerate(zip(source.table.dedup, keys, strict=True), start=1):
-        same = Fragment(" AND ".join(f"{quoted(name)} = ?" for name in key))
-        known = known_table(source.table, number)
-        source.connection.executemany(
-            sql("DELETE FROM {known} WHERE {same}", known=known, same=same), values
-        )
-
-
-def _fingerprint(values: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(sorted(values.items()), default=str).encode()).hexdigest()
+def _fingerprint(given: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(sorted(given.items())).encode()).hexdigest()
 
 
 def _other_copies(source: Source) -> list[str]:

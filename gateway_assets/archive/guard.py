@@ -16,6 +16,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
+from gateway_assets.archive import known
 from gateway_assets.archive.manifest import FILES
 from gateway_assets.errors import ArchiveError
 from gateway_assets.hot.sql import literal, quoted
@@ -37,7 +38,7 @@ def guard(connection: sqlite3.Connection, table: Tiered) -> None:
     Publications that stood unguarded are taken back: rows may have changed unnoticed.
     """
     wanted = dict(_triggers(connection, table))
-    for statement in _known_tables(table):
+    for statement in known.tables(table):
         connection.execute(statement)
     present = _present(connection, table)
     if not present:
@@ -61,32 +62,12 @@ def check_guarded(connection: sqlite3.Connection, table: Tiered) -> None:
         )
 
 
-def known_table(table: Tiered, number: int) -> str:
-    """The table that remembers the values of a UNIQUE key after their rows have left."""
-    return f"{OURS}known_{table.name}_{number}"
-
-
-def _known_tables(table: Tiered) -> Iterator[str]:
-    for number, key in enumerate(table.dedup, start=1):
-        columns = ", ".join(
-            f"{quoted(name)} {table.shape.named(name).declared} NOT NULL" for name in key
-        )
-        names = ", ".join(quoted(name) for name in key)
-        yield (
-            f"CREATE TABLE IF NOT EXISTS {quoted(known_table(table, number))} "
-            f"({columns}, gateway_day INTEGER NOT NULL, PRIMARY KEY ({names})) WITHOUT ROWID"
-        )
-    if table.dedup:
-        # A row of it can never be inserted; how that fails is up to the statement that tries.
-        yield f'CREATE TABLE IF NOT EXISTS {OURS}refusal ("its key is archived" NOT NULL)'
-
-
 def _present(connection: sqlite3.Connection, table: Tiered) -> dict[str, str]:
     query = """
         SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?
         AND name LIKE ? ESCAPE '~'
     """
-    pattern = f"{OURS}{table.name}_".replace("_", "~_") + "%"
+    pattern = f"{OURS}{table.name}.".replace("_", "~_") + "%"
     return dict(connection.execute(query, (table.table, pattern)).fetchall())
 
 
@@ -122,39 +103,47 @@ def _triggers(connection: sqlite3.Connection, table: Tiered) -> Iterator[tuple[s
         "SELECT RAISE(IGNORE)",
     )
     for number, key in enumerate(table.shape.unique, start=1):
-        yield _replacing(table, number, key)
-    for number, key in enumerate(table.dedup, start=1):
-        same = " AND ".join(f"{quoted(column)} = NEW.{quoted(column)}" for column in key)
-        known = f"SELECT 1 FROM {quoted(known_table(table, number))} WHERE {same}"
-        # INSERT OR IGNORE passes over the refusal and ignores the row, any other INSERT fails:
-        # https://www.sqlite.org/lang_createtrigger.html (conflict handling of the outer statement)
-        refuse = f"INSERT INTO {OURS}refusal VALUES (NULL); SELECT RAISE(IGNORE)"
-        yield _trigger(table, f"known_{number}", "BEFORE INSERT", f"EXISTS ({known})", refuse)
+        yield from _replacing(table, number, key.columns)
+    for number, known_key in enumerate(known.known_keys(table), start=1):
+        yield from _refusing(table, number, known_key)
+
+
+def _refusing(table: Tiered, number: int, key: known.KnownKey) -> Iterator[tuple[str, str]]:
+    """A key that is archived is refused as if its row were there."""
+    names = [quoted(field.name) for field in key.fields]
+    same = key.same([f"NEW.{name}" for name in names])
+    is_known = f"EXISTS (SELECT 1 FROM {quoted(key.table)} WHERE {same})"
+    # INSERT OR IGNORE passes over the refusal and ignores the row, any other statement fails:
+    # https://www.sqlite.org/lang_createtrigger.html (conflict handling of the outer statement)
+    refuse = f"INSERT INTO {known.REFUSAL} VALUES (NULL); SELECT RAISE(IGNORE)"
+    yield _trigger(table, f"known_{number}", "BEFORE INSERT", is_known, refuse)
+    changed = " OR ".join(f"NEW.{name} IS NOT OLD.{name}" for name in names)
+    when = f"({changed}) AND {is_known}"
+    yield _trigger(table, f"takes_{number}", "BEFORE UPDATE", when, refuse)
 
 
 def _trigger(table: Tiered, ending: str, event: str, when: str, body: str) -> tuple[str, str]:
-    own = f"{OURS}{table.name}_{ending}"
+    own = f"{OURS}{table.name}.{ending}"
     on = quoted(table.table)
     return own, f"CREATE TRIGGER {quoted(own)} {event} ON {on} WHEN {when} BEGIN {body}; END"
 
 
-def _replacing(table: Tiered, number: int, key: tuple[str, ...]) -> tuple[str, str]:
+def _replacing(table: Tiered, number: int, key: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """INSERT OR REPLACE removes the row in its way without firing any DELETE trigger."""
     name, time = quoted(table.table), quoted(table.time)
-    same = " AND ".join(f"there.{quoted(column)} = NEW.{quoted(column)}" for column in key)
+    there, file = "gateway_archive_there", "gateway_archive_file"
+    same = " AND ".join(f"{there}.{quoted(column)} = NEW.{quoted(column)}" for column in key)
     replaced = (
-        f"number IN (SELECT file.number FROM {name} AS there, {FILES} AS file WHERE {same} "
-        f"AND file.table_name = {literal(table.name)} "
-        "AND file.state IN ('writing', 'published') "
-        f"AND there.{time} >= file.hidden_from AND there.{time} < file.hidden_until)"
+        f"number IN (SELECT {file}.number FROM {name} AS {there}, {FILES} AS {file} WHERE {same} "
+        f"AND {file}.table_name = {literal(table.name)} "
+        f"AND {file}.state IN ('writing', 'published') "
+        f"AND {there}.{time} >= {file}.hidden_from AND {there}.{time} < {file}.hidden_until)"
     )
-    return _trigger(
-        table,
-        f"replace_{number}",
-        "BEFORE INSERT",
-        f"EXISTS (SELECT 1 FROM {FILES} WHERE {replaced})",
-        _TAKE_BACK + replaced,
-    )
+    exists = f"EXISTS (SELECT 1 FROM {FILES} WHERE {replaced})"
+    body = _TAKE_BACK + replaced
+    yield _trigger(table, f"replace_{number}", "BEFORE INSERT", exists, body)
+    changed = " OR ".join(f"NEW.{quoted(column)} IS NOT OLD.{quoted(column)}" for column in key)
+    yield _trigger(table, f"replaces_{number}", "BEFORE UPDATE", f"({changed}) AND {exists}", body)
 
 
 def _in_open_file(table: Tiered, moment: str) -> str:
@@ -169,8 +158,8 @@ def _open(condition: str) -> str:
 
 
 def _same_row(table: Tiered, alias: str) -> str:
-    if table.shape.has_rowid:
-        return f"rowid = {alias}.rowid"
+    if table.shape.rowid:
+        return f"{table.shape.rowid} = {alias}.{table.shape.rowid}"
     key = table.shape.primary_key
     return " AND ".join(f"{quoted(column)} = {alias}.{quoted(column)}" for column in key)
 
@@ -180,8 +169,8 @@ def _let_go(connection: sqlite3.Connection, table: Tiered) -> str:
     what happens to all others concerns no file.
     """
     query = f"""
-        SELECT DISTINCT eligible FROM {FILES}
-        WHERE table_name = ? AND state IN ('writing', 'published') ORDER BY 1
+        SELECT DISTINCT time_format, let_go FROM {FILES}
+        WHERE table_name = ? AND state IN ('writing', 'published') ORDER BY 1, 2
     """
-    found = [text for (text,) in connection.execute(query, (table.name,))]
+    found = [str(table.eligible_by(*row)) for row in connection.execute(query, (table.name,))]
     return " OR ".join(dict.fromkeys([*found, str(table.eligible)]))

@@ -42,7 +42,8 @@ CREATE TABLE IF NOT EXISTS gateway_archive_files (
     hidden_from NOT NULL,
     hidden_until NOT NULL,
     answers_until,
-    eligible TEXT NOT NULL,
+    time_format TEXT NOT NULL,
+    let_go TEXT NOT NULL,
     row_order TEXT NOT NULL,
     rows INTEGER,
     size INTEGER,
@@ -107,7 +108,7 @@ CREATE TABLE IF NOT EXISTS gateway_archive_facts (
 """
 _FIELDS = (
     "number, table_name, day, path, state, staged, day_from, hidden_from, hidden_until, "
-    "answers_until, eligible, row_order, rows, size, first_time, last_time, columns, "
+    "answers_until, time_format, let_go, row_order, rows, size, first_time, last_time, columns, "
     "content_hash, sha256, schema_version, published_at"
 )
 
@@ -155,7 +156,8 @@ class ArchiveFile:
     hidden_from: Any
     hidden_until: Any
     answers_until: Any
-    eligible: str
+    time_format: str
+    let_go: str  # the ``where`` under which rows were archived
     row_order: str
     rows: int
     size: int
@@ -257,11 +259,22 @@ def unfinished(connection: sqlite3.Connection) -> list[ArchiveFile]:
 def reserve(connection: sqlite3.Connection, table: Tiered, day: int, path: str) -> int:
     """Begin a file: from here on, any change of the day's rows calls it off. Its number."""
     start, end = table.written.bounds(day)
-    order = json.dumps(table.order)
     cursor = connection.execute(
         f"INSERT INTO {FILES} (table_name, day, path, state, day_from, hidden_from, hidden_until, "
-        "eligible, row_order, changed_at) VALUES (?, ?, ?, 'writing', ?, ?, ?, ?, ?, ?)",
-        (table.name, day, path, start, start, end, table.eligible, order, clock.now()),
+        "time_format, let_go, row_order, changed_at) "
+        "VALUES (?, ?, ?, 'writing', ?, ?, ?, ?, ?, ?, ?)",
+        (
+            table.name,
+            day,
+            path,
+            start,
+            start,
+            end,
+            table.written.name,
+            table.pinned_where,
+            json.dumps(table.order_ids),
+            clock.now(),
+        ),
     )
     number = cursor.lastrowid
     assert number is not None

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway_assets import clock
-from gateway_assets.archive.duck import scan
 from gateway_assets.archive.facts import FactsTaker, hashed
+from gateway_assets.archive.filters import regrouped
 from gateway_assets.archive.manifest import ArchiveFile, live_files
 from gateway_assets.archive.parquet import read_batches, write_parquet
 from gateway_assets.archive.source import Source
@@ -126,8 +126,8 @@ def _build(source: Source, month: str, files: list[ArchiveFile]) -> Month:
             old.unlink()  # left by a killed run, or just dropped
         paths = [file.below(source.root) for file in files]
         with path.open("wb") as file:
-            batches = scan(paths, fields, batch_rows=ROW_GROUP)
-            write_parquet(file, taker.passing(batches), fields)
+            batches = (batch for one in paths for batch in read_batches(one, fields))
+            write_parquet(file, taker.passing(regrouped(batches, ROW_GROUP)), fields)
             file.flush()
             os.fsync(file.fileno())
         sync_directory(path.parent)

@@ -89,6 +89,17 @@ def read_batches(path: Path, fields: Sequence[Field]) -> Iterator[pa.RecordBatch
 
     Raises ArchiveDamaged naming the file when it is missing, cut or of another schema.
     """
+    return _row_groups(path, fields, backwards=False)
+
+
+def read_backwards(path: Path, fields: Sequence[Field]) -> Iterator[pa.RecordBatch]:
+    """The same, the last row group first; rows within a group stay in their order."""
+    return _row_groups(path, fields, backwards=True)
+
+
+def _row_groups(
+    path: Path, fields: Sequence[Field], *, backwards: bool
+) -> Iterator[pa.RecordBatch]:
     schema = arrow_schema(fields)
     hint = "put it back from a backup; see what else is damaged: gateway archive verify"
     try:
@@ -97,7 +108,8 @@ def read_batches(path: Path, fields: Sequence[Field]) -> Iterator[pa.RecordBatch
                 raise ArchiveDamaged(
                     f"{path} has another schema than it was written with", hint=hint
                 )
-            for group in range(file.num_row_groups):
+            groups = range(file.num_row_groups)
+            for group in reversed(groups) if backwards else groups:
                 yield from file.read_row_group(group).combine_chunks().to_batches()
     except FileNotFoundError as error:
         raise ArchiveDamaged(f"archive file {path} is missing", hint=hint) from error

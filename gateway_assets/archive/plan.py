@@ -231,7 +231,7 @@ def _visible_days(
         for file in open_files
         if file.state == "published"
         and file.hidden_from == file.day_from
-        and file.eligible == table.eligible
+        and (file.time_format, file.let_go) == (table.written.name, table.pinned_where)
     }
     shown = visible(connection, table)
     if not table.written.is_exact or table.time not in table.shape.indexed:

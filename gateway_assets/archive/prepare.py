@@ -62,8 +62,9 @@ def prepare(source: Source, settings: Settings) -> Prepared:
 def obstacle(source: Source) -> tuple[str, str]:
     """Why a table cannot be archived, and what to do about it; two empty texts when it can."""
     table, shape = source.table, source.table.shape
-    if shape.delete_triggers and not table.fire_triggers:
-        names = ", ".join(shape.delete_triggers)
+    firing = [name for event, name in shape.triggers if event == "DELETE"]
+    if firing and not table.fire_triggers:
+        names = ", ".join(firing)
         return (
             f"{table.name}: deleting archived rows would fire its trigger {names}",
             f'if that is right, add triggers = "fire" to the line of {table.name}',

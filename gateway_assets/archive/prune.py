@@ -15,7 +15,8 @@ from typing import Any
 from gateway_assets import clock
 from gateway_assets.archive import manifest
 from gateway_assets.archive.facts import hashed
-from gateway_assets.archive.guard import check_guarded, known_table
+from gateway_assets.archive.guard import check_guarded
+from gateway_assets.archive.known import remember
 from gateway_assets.archive.manifest import ArchiveFile
 from gateway_assets.archive.parquet import raw_rows, read_batches
 from gateway_assets.archive.reading import UndecodableText, batches, tolerate
@@ -66,14 +67,15 @@ def _hidden_query(
         columns=columns,
         table=table.table,
         condition=condition,
-        order=json.loads(file.row_order),
+        order=table.named(json.loads(file.row_order)),
     )
     return query, params
 
 
 def _hidden(table: Tiered, file: ArchiveFile) -> tuple[Fragment, tuple[Any, ...]]:
     name = quoted(table.time)
-    text = f"{name} >= ? AND {name} < ? AND ({file.eligible})"
+    eligible = table.eligible_by(file.time_format, file.let_go)
+    text = f"{name} >= ? AND {name} < ? AND {eligible}"
     if not table.written.is_exact:
         text += f" AND {table.day_of(name)} = {file.day}"
     return Fragment(text), (file.hidden_from, file.hidden_until)
@@ -135,7 +137,7 @@ def _prune_chunk(source: Source, number: int, pruned: Pruned) -> bool:
         manifest.update(
             connection, number, hidden_from=chunk, state="archived" if last else "published"
         )
-        _remember_keys(source, file, condition, params)
+        remember(source, file.day, condition, params)
         delete = sql(
             "DELETE FROM {table} WHERE {condition}", table=table.table, condition=condition
         )
@@ -183,41 +185,41 @@ def _still_needed(source: Source, condition: Fragment, params: tuple[Any, ...]) 
         if source.connection.execute(query, (*held, *params)).fetchone():
             return "holds the largest id: without its row SQLite would give that id again"
     for reference in shape.references:
+        # A table that refers to itself: rows that leave together need not wait for each other.
+        itself = reference.child.lower() == table.table.lower()
+        leaving = _child_leaves(table, condition) if itself else Fragment("0")
         same = " AND ".join(
-            f"child.{quoted(column)} = {quoted(table.table)}.{quoted(parent)}"
+            f"gateway_archive_child.{quoted(column)} = {quoted(table.table)}.{quoted(parent)}"
             for column, parent in zip(reference.columns, reference.parents, strict=True)
         )
         query = sql(
             "SELECT 1 FROM {table} WHERE {condition} AND EXISTS "
-            "(SELECT 1 FROM {child} AS child WHERE {same}) LIMIT 1",
+            "(SELECT 1 FROM {child} AS gateway_archive_child WHERE {same} AND NOT {leaving}) "
+            "LIMIT 1",
             table=table.table,
             condition=condition,
             child=reference.child,
             same=Fragment(same),
+            leaving=leaving,
         )
-        if source.connection.execute(query, params).fetchone():
+        given = (*params, *params) if itself else params
+        if source.connection.execute(query, given).fetchone():
             return f"rows of {reference.child} still refer to it; archive that table first"
     return ""
 
 
-def _remember_keys(
-    source: Source, file: ArchiveFile, condition: Fragment, params: tuple[Any, ...]
-) -> None:
-    days = source.table.dedup_days
-    if days is not None and file.day < clock.day_of(clock.now()) - days:
-        return
-    for number, key in enumerate(source.table.dedup, start=1):
-        there = Fragment(" AND ".join(f"{quoted(name)} IS NOT NULL" for name in key))
-        query = sql(
-            "INSERT OR IGNORE INTO {known} SELECT {key}, ? FROM {table} "
-            "WHERE {condition} AND {there}",
-            known=known_table(source.table, number),
+def _child_leaves(table: Tiered, condition: Fragment) -> Fragment:
+    """Whether a referring row of the same table is among those that leave."""
+    key = [table.shape.rowid] if table.shape.rowid else list(table.shape.primary_key)
+    return Fragment(
+        sql(
+            "({child}) IN (SELECT {key} FROM {table} WHERE {condition})",
+            child=Fragment(", ".join(f"gateway_archive_child.{quoted(name)}" for name in key)),
             key=key,
-            table=source.table.table,
+            table=table.table,
             condition=condition,
-            there=there,
         )
-        source.connection.execute(query, (file.day, *params))
+    )
 
 
 def _is_subsequence(part: Iterator[Any], whole: Iterator[Any]) -> bool:

@@ -15,7 +15,7 @@ from gateway_assets.hot.sql import sql
 from gateway_assets.tiers.fields import Field
 from gateway_assets.tiers.tiered import Tiered
 
-FIRST_FETCH = 256
+FIRST_FETCH = 1  # how large rows are is not known before one was seen
 
 
 class UndecodableText(Exception):

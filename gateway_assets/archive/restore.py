@@ -7,16 +7,21 @@ answered from exactly one place at every moment, and rows that have come since s
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import pyarrow as pa
+
 from gateway_assets.archive import manifest
-from gateway_assets.archive.duck import scan
-from gateway_assets.archive.guard import known_table
+from gateway_assets.archive.columns import arrow_array
+from gateway_assets.archive.duck import sorted_rows
+from gateway_assets.archive.known import forget_rows
 from gateway_assets.archive.manifest import ArchiveFile, live_files
-from gateway_assets.archive.parquet import raw_rows
+from gateway_assets.archive.parquet import raw_rows, read_backwards
 from gateway_assets.archive.reading import tolerate
 from gateway_assets.archive.source import Source
 from gateway_assets.archive.verify import damage
@@ -92,6 +97,7 @@ class _Columns:
 
     def __init__(self, source: Source, fields: Sequence[Field]) -> None:
         now = {field.id: field for field in source.table.fields}
+        self.all_fields = fields
         self.places = [
             place
             for place, field in enumerate(fields)
@@ -122,10 +128,8 @@ def _chunks(
     source: Source, file: ArchiveFile, fields: Sequence[Field], columns: _Columns
 ) -> Iterator[Rows]:
     """The rows that the file answers for, latest first; rows of one raw time stay together."""
-    time = fields[columns.time]
-    batches = scan([file.below(source.root)], fields, order_by=[time.name], descending=True)
     chunk: Rows = []
-    for row in (row for batch in batches for row in raw_rows(batch, fields)):
+    for row in _latest_first(source, file, fields, columns.time):
         moment = row[columns.time]
         if file.answers_until is not None and not moment < file.answers_until:
             continue
@@ -137,18 +141,30 @@ def _chunks(
         yield chunk
 
 
+def _latest_first(
+    source: Source, file: ArchiveFile, fields: Sequence[Field], time: int
+) -> Iterator[tuple[Any, ...]]:
+    path, name = file.below(source.root), fields[time].name
+    names = source.table.named(number for number in json.loads(file.row_order) if number)
+    if names and names[0] == source.table.time:
+        batches = read_backwards(path, fields)
+    else:
+        batches = (
+            batch.take(_reversed(batch.num_rows))
+            for batch in sorted_rows([path], fields, [name], descending=True)
+        )
+    for batch in batches:
+        yield from reversed(list(raw_rows(batch, fields)))
+
+
+def _reversed(rows: int) -> pa.Array:
+    return arrow_array(range(rows - 1, -1, -1), pa.int64())
+
+
 def _insert(source: Source, chunk: Rows, columns: _Columns, between: tuple[Any, Any]) -> None:
     """Insert rows and see that the table holds them, and nothing else that is new."""
     connection, table = source.connection, source.table
-    for number, key in enumerate(table.dedup, start=1):
-        places = [columns.names.index(name) for name in key]
-        same = Fragment(" AND ".join(f"{quoted(name)} = ?" for name in key))
-        forget = sql(
-            "DELETE FROM {known} WHERE {same}", known=known_table(table, number), same=same
-        )
-        connection.executemany(
-            forget, ([row[columns.places[place]] for place in places] for row in chunk)
-        )
+    forget_rows(source, columns.all_fields, chunk)
     before = _there(source, columns, between)
     marks = ", ".join(
         "iif(?, CAST(? AS TEXT), ?)" if field.kind is Kind.ANY else "?" for field in columns.fields
@@ -160,7 +176,8 @@ def _insert(source: Source, chunk: Rows, columns: _Columns, between: tuple[Any, 
         marks=Fragment(marks),
     )
     try:
-        connection.executemany(insert, (_values(row, columns) for row in chunk))
+        with _silenced(source):
+            connection.executemany(insert, (_values(row, columns) for row in chunk))
     except sqlite3.IntegrityError as error:
         raise ArchiveError(
             f"{table.name}: a row cannot come back: {error}",
@@ -174,6 +191,24 @@ def _insert(source: Source, chunk: Rows, columns: _Columns, between: tuple[Any, 
             f"{table.name}: rows differ after they were put back",
             hint="the archive still answers; does a trigger of the table change its rows?",
         )
+
+
+@contextmanager
+def _silenced(source: Source) -> Iterator[None]:
+    """What the application does on new rows is not done again for rows that come back: its INSERT
+    triggers are away for this part of the transaction, unless the table's line says otherwise.
+    """
+    connection = source.connection
+    names = [name for event, name in source.table.shape.triggers if event == "INSERT"]
+    if source.table.fire_triggers:
+        names = []
+    query = "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND name = ?"
+    texts = [connection.execute(query, (name,)).fetchone() for name in names]
+    for name in names:
+        connection.execute(sql("DROP TRIGGER {name}", name=name))
+    yield
+    for found in texts:
+        connection.execute(found[0])
 
 
 def _there(source: Source, columns: _Columns, between: tuple[Any, Any]) -> Counter[tuple[Any, ...]]:

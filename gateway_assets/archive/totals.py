@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway_assets import clock
-from gateway_assets.archive.duck import scan
 from gateway_assets.archive.manifest import ArchiveFile, live_files
-from gateway_assets.archive.parquet import raw_rows
+from gateway_assets.archive.parquet import raw_rows, read_batches
 from gateway_assets.archive.source import file_fields
 from gateway_assets.archive.visible import visible
 from gateway_assets.hot.sql import Fragment, quoted, sql
@@ -64,7 +63,7 @@ def of_file(connection: sqlite3.Connection, table: Tiered, file: ArchiveFile, ro
     names = [field.name for field in fields]
     time = next(place for place, field in enumerate(fields) if field.id == table.time_field.id)
     totals = Totals(sums=dict.fromkeys(table.summed, 0))
-    for batch in scan([file.below(root)], fields):
+    for batch in read_batches(file.below(root), fields):
         for row in raw_rows(batch, fields):
             if row[time] < file.answers_until:
                 totals.add(1, {name: row[names.index(name)] for name in table.summed})

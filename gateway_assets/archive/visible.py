@@ -24,28 +24,34 @@ def visible(connection: sqlite3.Connection, table: Tiered) -> Fragment:
     if not has_table(connection, FILES):
         return Fragment("1")
     query = f"""
-        SELECT eligible, min(hidden_from), max(hidden_until) FROM {FILES}
-        WHERE table_name = ? AND state = 'published' GROUP BY eligible
+        SELECT time_format, let_go, min(hidden_from), max(hidden_until) FROM {FILES}
+        WHERE table_name = ? AND state = 'published' GROUP BY 1, 2
     """
     terms = [
-        _not_hidden(connection, table, *row)
+        _not_hidden(connection, table, row[:2], row[2:])
         for row in connection.execute(query, (table.name,)).fetchall()
     ]
     return Fragment(" AND ".join(terms) or "1")
 
 
 def _not_hidden(
-    connection: sqlite3.Connection, table: Tiered, eligible: str, start: object, end: object
+    connection: sqlite3.Connection,
+    table: Tiered,
+    rules: tuple[str, str],
+    ends: tuple[object, object],
 ) -> str:
     column = f"{quoted(table.table)}.{quoted(table.time)}"
-    low, high = (_constant(connection, value) for value in (start, end))
-    same_day = "" if table.written.is_exact else f" AND file.day = {table.day_of(column)}"
+    low, high = (_constant(connection, value) for value in ends)
+    # A name that no table has, so that it means nothing else in anybody's conditions.
+    hiding = "gateway_archive_hiding"
+    same_day = "" if table.written.is_exact else f" AND {hiding}.day = {table.day_of(column)}"
     return (
         f"(({column} IS NULL OR {column} < {low} OR {column} >= {high}) OR "
-        f"NOT (({eligible}) IS TRUE AND EXISTS (SELECT 1 FROM {FILES} AS file "
-        f"WHERE file.table_name = {literal(table.name)} AND file.state = 'published' "
-        f"AND {column} >= file.hidden_from AND {column} < file.hidden_until "
-        f"AND file.eligible = {literal(eligible)}{same_day})))"
+        f"NOT ({table.eligible_by(*rules)} AND EXISTS (SELECT 1 FROM {FILES} AS {hiding} "
+        f"WHERE {hiding}.table_name = {literal(table.name)} AND {hiding}.state = 'published' "
+        f"AND {column} >= {hiding}.hidden_from AND {column} < {hiding}.hidden_until "
+        f"AND {hiding}.time_format = {literal(rules[0])} "
+        f"AND {hiding}.let_go = {literal(rules[1])}{same_day})))"
     )
 
 

@@ -57,14 +57,15 @@ def everything(table: Tiered) -> Need:
 
 def columns_of(table: Tiered) -> list[Field]:
     """The columns that a query sees: those of the table now, then those that it once had."""
-    now = {field.name for field in table.fields}
-    return [
-        *table.fields,
-        *(
-            field._replace(name=f"{field.name}_{field.id}") if field.name in now else field
-            for field in table.dropped
-        ),
-    ]
+    taken = {field.name.lower() for field in table.fields}
+    columns = list(table.fields)
+    for field in table.dropped:
+        name = field.name
+        while name.lower() in taken:
+            name = f"{name}_{field.id}"
+        taken.add(name.lower())
+        columns.append(field._replace(name=name))
+    return columns
 
 
 def needs(
@@ -113,9 +114,12 @@ def _need(table: Tiered, scans: list[dict[str, Any]]) -> Need:
 
 def _scan_need(table: Tiered, scan: dict[str, Any]) -> Need:
     filters = _texts(scan.get("Filters"))
-    mentioned = {word for text in filters for word in re.findall(r"\w+", text)}
-    projected = {name.strip('"') for name in _texts(scan.get("Projections"))}
+    projected = {_unquoted(name) for name in _texts(scan.get("Projections"))}
     known = {field.name for field in columns_of(table)}
+    # A name that is no word counts as mentioned wherever its letters stand.
+    said = "\n".join(filters).lower()
+    words = set(re.findall(r"\w+", said))
+    mentioned = {name for name in known if _is_said(name.lower(), said, words)}
     if not projected <= known:
         return everything(table)
     start, end = INT64_MIN, INT64_MAX
@@ -124,7 +128,19 @@ def _scan_need(table: Tiered, scan: dict[str, Any]) -> Need:
     # now() has moved on until the statement runs; what is recent is never cut off.
     if end > clock.now() - clock.DAY:
         end = INT64_MAX
-    return Need(frozenset(projected | (mentioned & known)), start, end)
+    return Need(frozenset(projected | mentioned), start, end)
+
+
+def _is_said(name: str, said: str, words: set[str]) -> bool:
+    if re.fullmatch(r"\w+", name):
+        return name in words
+    return name in said or name.replace('"', '""') in said
+
+
+def _unquoted(name: str) -> str:
+    if len(name) > 1 and name[0] == name[-1] == '"':
+        return name[1:-1].replace('""', '"')
+    return name
 
 
 def _texts(value: str | list[str] | None) -> list[str]:

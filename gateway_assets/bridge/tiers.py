@@ -22,7 +22,7 @@ from gateway_assets.hot.store import reading
 from gateway_assets.model import INT64_MAX, INT64_MIN
 from gateway_assets.tiers.fields import Field, Misfit
 from gateway_assets.tiers.tiered import Tiered
-from gateway_assets.tiers.times import Epoch
+from gateway_assets.tiers.times import FIRST_DAY, LAST_DAY, Epoch
 
 BATCH_ROWS, BATCH_BYTES = 65_536, 2**30
 
@@ -156,6 +156,11 @@ def _visible_rows(connection: sqlite3.Connection, table: Tiered, need: Need) -> 
     return whole.select([field.name for field in fields])
 
 
+def _day(moment: int) -> int:
+    """The day of a moment, kept within the calendar."""
+    return min(max(clock.day_of(moment), FIRST_DAY), LAST_DAY)
+
+
 def _between(table: Tiered, need: Need) -> tuple[Fragment, list[object]]:
     """A condition on the raw time column that lets every needed row through."""
     name, written = quoted(table.time), table.written
@@ -164,13 +169,13 @@ def _between(table: Tiered, need: Need) -> tuple[Fragment, list[object]]:
     if need.start > INT64_MIN:
         parts.append(f"{name} >= ?")
         if isinstance(written, Epoch):
-            params.append(need.start * written.per_second // clock.SECOND)
+            params.append(max(need.start * written.per_second // clock.SECOND, INT64_MIN))
         else:
-            params.append(written.bounds(clock.day_of(need.start))[0])
+            params.append(written.bounds(_day(need.start))[0])
     if need.end < INT64_MAX:
         parts.append(f"{name} < ?")
         if isinstance(written, Epoch):
-            params.append(need.end * written.per_second // clock.SECOND + 1)
+            params.append(min(need.end * written.per_second // clock.SECOND + 1, INT64_MAX))
         else:
-            params.append(written.bounds(clock.day_of(need.end))[1])
+            params.append(written.bounds(_day(need.end))[1])
     return Fragment(" AND ".join(parts) or "1"), params

@@ -17,7 +17,7 @@ from gateway_assets.bridge.scans import TYPES, columns_of
 from gateway_assets.bridge.tiers import Cold, ColdFile, Tiers, check_files
 from gateway_assets.hot.sql import Fragment, literal, quoted, sql
 from gateway_assets.model import Kind
-from gateway_assets.tiers.fields import Field
+from gateway_assets.tiers.fields import WHOLE_END, Field
 from gateway_assets.tiers.tiered import Tiered
 from gateway_assets.tiers.times import Epoch, Spelled
 
@@ -29,7 +29,7 @@ def show(session: duckdb.DuckDBPyConnection, tiers: Tiers) -> None:
     """
     check_files(tiers)
     name = tiers.table.name
-    session.register(f"{name}_hot", tiers.hot)
+    session.register(_hot_name(name), tiers.hot)
     parts = [_hot_part(tiers)]
     for cold in tiers.cold:
         parts += _cold_parts(tiers.table, cold)
@@ -55,13 +55,17 @@ def _hot_part(tiers: Tiers) -> str:
         quoted(field.name) if field.name in present else _null(field)
         for field in columns_of(tiers.table)
     )
-    return f"SELECT {columns} FROM {quoted(f'{tiers.table.name}_hot')}"
+    return f"SELECT {columns} FROM {quoted(_hot_name(tiers.table.name))}"
+
+
+def _hot_name(table: str) -> str:
+    return f"gateway hot rows of {table}"  # no table can be called so
 
 
 def _cold_parts(table: Tiered, cold: Cold) -> list[str]:
     written = {field.id: field for field in cold.fields}
     columns = ", ".join(
-        _cold_column(written[field.id], field) if field.id in written else _null(field)
+        _cold_column(written[field.id], field) if field.id in written else _default(field)
         for field in columns_of(table)
     )
     whole = [file for file in cold.files if file.answers_until is None]
@@ -85,18 +89,28 @@ def _null(field: Field) -> str:
     return f"NULL::{TYPES[field.kind]} AS {quoted(field.name)}"
 
 
+def _default(field: Field) -> str:
+    """What rows have that are older than the column."""
+    if field.default is None:
+        return _null(field)
+    value = _constant(field, field.default)
+    return f"{value}::{TYPES[field.kind]} AS {quoted(field.name)}"
+
+
 def _cold_column(written: Field, now: Field) -> str:
     value = quoted(written.name)
     if written.kind is not now.kind:
-        value = _widened(written, now)
+        value = _widened(written)
     return f"{value} AS {quoted(now.name)}"
 
 
-def _widened(written: Field, now: Field) -> str:
-    """The value of an older kind as the wider one shows it."""
+def _widened(written: Field) -> str:
+    """The value of an older kind as one of kind ANY shows it."""
     name = quoted(written.name)
-    if now.kind is Kind.REAL:
-        return f"{name}::DOUBLE"
+    if written.kind is Kind.REAL and written.makes_integers:
+        # There, SQLite itself holds whole numbers as integers.
+        whole = f"{name} = trunc({name}) AND abs({name}) < {WHOLE_END}"
+        return f"CASE WHEN {whole} THEN {name}::BIGINT::VARCHAR ELSE {name}::VARCHAR END"
     if written.kind is Kind.BLOB:
         return f"lower(hex({name}))"
     if written.kind is not Kind.TIME:

@@ -142,7 +142,7 @@ def _summary(found: Sequence[Statistics], runs: dict[str, Any]) -> dict[str, Any
         "text": (
             f"{socket.gethostname()}: {totals['cold_rows']:,} rows archived in "
             f"{totals['cold_bytes']:,} bytes, {totals['hot_rows']:,} rows hot; "
-            f"{len(runs['failed'])} failed runs, {len(problems)} problems"
+            f"failed runs: {len(runs['failed'])}, problems: {len(problems)}"
         ),
         "totals": totals,
         "runs": runs,

@@ -81,27 +81,20 @@ def per_row(seen: Overview) -> tuple[float | None, float | None]:
 
 
 def markdown(found: Sequence[Statistics]) -> str:
-    """The tables as a table."""
-    head = (
-        "| table | hot rows | hot bytes | cold rows | cold bytes | ratio | days | oldest | newest "
-        "| problems |"
-    )
+    """The statistics as a table, narrow enough for Dagster's pages, and the problems below it."""
+    head = "| table | hot rows | hot bytes | cold rows | cold bytes | ratio | days | from | to |"
     rows = [
         f"| {one.table} | {_number(one.hot_rows)} | {_number(one.hot_bytes)} "
         f"| {_number(one.cold_rows)} | {_number(one.cold_bytes)} | {_number(one.ratio)} "
-        f"| {_number(one.days)} | {(one.oldest or '')[:19]} | {(one.newest or '')[:19]} "
-        f"| {_cell(one.problems)} |"
+        f"| {_number(one.days)} | {(one.oldest or '')[:10]} | {(one.newest or '')[:10]} |"
         for one in found
     ]
-    return "\n".join([head, "|---|--:|--:|--:|--:|--:|--:|---|---|---|", *rows])
+    problems = ["- " + problem.replace("\n", " ") for one in found for problem in one.problems]
+    return "\n".join([head, "|---|--:|--:|--:|--:|--:|--:|---|---|", *rows, "", *problems])
 
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:,}"
-
-
-def _cell(texts: Sequence[str]) -> str:
-    return "; ".join(texts).replace("|", "\\|").replace("\n", " ")
 
 
 def overall_ratio(found: Sequence[Statistics]) -> float | None:

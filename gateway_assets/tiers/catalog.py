@@ -20,7 +20,7 @@ from gateway_assets.tables import hot_days as hot_days_of
 from gateway_assets.tiers.drift import Drift, drift
 from gateway_assets.tiers.fields import Field, from_json
 from gateway_assets.tiers.guess import guessed_fields, time_column, time_format
-from gateway_assets.tiers.reflect import Shape, reflect
+from gateway_assets.tiers.reflect import Key, Shape, reflect
 from gateway_assets.tiers.registry import TableLine, table_lines
 from gateway_assets.tiers.tiered import Tiered
 from gateway_assets.tiers.times import FORMATS
@@ -50,7 +50,15 @@ def catalog(settings: Settings) -> tuple[Declared, ...]:
     own = [Declared(table.name, settings.hot_database, table) for table in TABLES]
     names = {table.name for table in TABLES}
     lines = table_lines(settings)
+    places: dict[tuple[Path, str], str] = {}
     for line in lines:
+        place = (line.database, line.in_database.lower())
+        if place in places:
+            raise ConfigError(
+                f"tables {places[place]!r} and {line.name!r} are the same table",
+                hint="rows that one lets go would be missing for the other: remove a line",
+            )
+        places[place] = line.name
         if line.name in names:
             raise ConfigError(
                 f"table {line.name!r} is one of this project's own",
@@ -233,11 +241,14 @@ def _foreign(connection: sqlite3.Connection, declared: Declared, line: TableLine
     )
 
 
-def _dedup(line: TableLine, shape: Shape) -> tuple[tuple[str, ...], ...]:
+def _dedup(line: TableLine, shape: Shape) -> tuple[Key, ...]:
     """The keys that stay known: all that are UNIQUE, but for ids that SQLite counts up."""
-    if line.dedup is not None:
-        return line.dedup
-    return tuple(key for key in shape.unique if key != (shape.integer_key,))
+    if line.dedup is None:
+        return tuple(key for key in shape.unique if key.columns != (shape.integer_key,))
+    unique = {key.columns: key for key in shape.unique}
+    return tuple(
+        unique.get(columns, Key(columns, ("BINARY",) * len(columns))) for columns in line.dedup
+    )
 
 
 def _check(line: TableLine, shape: Shape) -> None:

@@ -1,8 +1,8 @@
 """Columns as both tiers know them, by an id that outlives their names.
 
 A kind is never inferred from the rows at hand: it is declared or was settled when the table was
-first seen, and it only ever widens (integer to real, anything to "any"), when a value comes that
-would not survive the way to Parquet and back.
+first seen, and it only ever widens, to "any", when a value comes that would not survive the way to
+Parquet and back.
 """
 
 from __future__ import annotations
@@ -12,13 +12,18 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from gateway_assets.model import Kind
+from gateway_assets.tiers.reflect import affinity
 from gateway_assets.tiers.times import FORMATS, Epoch, Spelled
 
-EXACT_INTEGER = 2**53  # up to here a double holds every integer
+# Below this, a whole double put into a column of numeric affinity becomes the same integer again:
+# https://www.sqlite.org/datatype3.html#type_affinity and sqlite3RealSameAsInt() in its source.
+WHOLE_END = 2**51
 
 
 class Field(NamedTuple):
-    """One column. ``format`` says how a TIME is written in SQLite (a name in ``times.FORMATS``)."""
+    """One column. ``format`` says how a TIME is written in SQLite (a name in ``times.FORMATS``),
+    ``default`` what older rows have that were archived before the column was added.
+    """
 
     id: int
     name: str
@@ -26,6 +31,8 @@ class Field(NamedTuple):
     format: str = ""
     nullable: bool = True
     generated: bool = False
+    declared: str = ""
+    default: int | float | str | None = None
 
     @property
     def codec(self) -> Epoch | Spelled:
@@ -33,6 +40,11 @@ class Field(NamedTuple):
         found = FORMATS[self.format]
         assert isinstance(found, Epoch | Spelled)
         return found
+
+    @property
+    def makes_integers(self) -> bool:
+        """Whether SQLite turns whole doubles in this column into integers."""
+        return affinity(self.declared) in {"INTEGER", "NUMERIC"}
 
     @property
     def type_name(self) -> str:
@@ -43,15 +55,14 @@ class Field(NamedTuple):
 class Misfit(Exception):
     """A value that a column's kind cannot hold: the kind must widen first."""
 
-    def __init__(self, field: Field, wider: Kind) -> None:
+    def __init__(self, field: Field) -> None:
         super().__init__(f"column {field.name} is not only {field.kind}")
         self.field = field
-        self.wider = wider
 
 
 def widened(fields: Sequence[Field], misfit: Misfit) -> tuple[Field, ...]:
     return tuple(
-        field._replace(kind=misfit.wider, format="") if field.id == misfit.field.id else field
+        field._replace(kind=Kind.ANY, format="") if field.id == misfit.field.id else field
         for field in fields
     )
 
@@ -62,17 +73,14 @@ def check_types(field: Field, values: Sequence[Any], types: set[type]) -> None:
     Whether text is Unicode and integers are times shows when they are encoded.
     """
     types = types - {type(None)}
-    if field.kind is Kind.INTEGER:
-        if types - {int}:
-            raise Misfit(field, Kind.REAL if _are_exact_numbers(values, types) else Kind.ANY)
-    elif field.kind is Kind.REAL:
-        if types - {float} and not _are_exact_numbers(values, types):
-            raise Misfit(field, Kind.ANY)
+    if field.kind is Kind.REAL:
+        if types - {float} and not _are_whole(values, types):
+            raise Misfit(field)
     elif field.kind is not Kind.ANY and types - {_PYTHON_TYPES.get(field.kind) or _written(field)}:
-        raise Misfit(field, Kind.ANY)
+        raise Misfit(field)
 
 
-_PYTHON_TYPES: dict[Kind, type] = {Kind.TEXT: str, Kind.BLOB: bytes}
+_PYTHON_TYPES: dict[Kind, type] = {Kind.INTEGER: int, Kind.TEXT: str, Kind.BLOB: bytes}
 
 
 def _written(field: Field) -> type:
@@ -84,10 +92,10 @@ def is_text(text: str) -> bool:
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _are_exact_numbers(values: Sequence[Any], types: set[type]) -> bool:
-    """Whether doubles hold every one of these values exactly."""
+def _are_whole(values: Sequence[Any], types: set[type]) -> bool:
+    """Whether the integers among these numbers come back from doubles as the integers they are."""
     return types <= {int, float} and all(
-        abs(value) <= EXACT_INTEGER for value in values if type(value) is int
+        abs(value) < WHOLE_END for value in values if type(value) is int
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from gateway_assets.errors import ConfigError
 from gateway_assets.hot.sql import Fragment, sql
 from gateway_assets.model import Kind
-from gateway_assets.tiers.fields import Field
+from gateway_assets.tiers.fields import WHOLE_END, Field
 from gateway_assets.tiers.reflect import LiveColumn, Shape, by_affinity
 from gateway_assets.tiers.times import (
     DATE,
@@ -67,7 +67,9 @@ def guessed_fields(
     fields = []
     for number, column in enumerate(shape.columns, start=1):
         kind, spelling = _kind(connection, table, column, time, written)
-        fields.append(Field(number, column.name, kind, spelling, True, column.generated))
+        fields.append(
+            Field(number, column.name, kind, spelling, True, column.generated, column.declared)
+        )
     return tuple(fields)
 
 
@@ -76,7 +78,7 @@ def guessed_field(
 ) -> Field:
     """One column that was added later."""
     kind, spelling = _kind(connection, table, column, "", ISO)
-    return Field(number, column.name, kind, spelling, True, column.generated)
+    return Field(number, column.name, kind, spelling, True, column.generated, column.declared)
 
 
 def _kind(
@@ -99,9 +101,18 @@ def _kind(
         return (Kind.TIME, spelling.name) if spelling else (Kind.TEXT, "")
     if not types:
         return (fixed or (Kind.TEXT if dated else Kind.INTEGER)), ""
-    seen = {frozenset({int}): Kind.INTEGER, frozenset({bytes}): Kind.BLOB}
-    numbers = Kind.REAL if types <= {int, float} and column.affinity != "BLOB" else Kind.ANY
-    return (fixed or seen.get(frozenset(types), numbers)), ""
+    return (fixed or _kind_of_numbers(column, values, types)), ""
+
+
+def _kind_of_numbers(column: LiveColumn, values: list[Any], types: set[type]) -> Kind:
+    """Of values in a column that may hold any type."""
+    if types == {bytes}:
+        return Kind.BLOB
+    fractions = any(word in column.declared.upper() for word in ("DEC", "NUM", "MONEY"))
+    if types == {int} and not (fractions and all(abs(value) < WHOLE_END for value in values)):
+        return Kind.INTEGER
+    numeric = column.affinity == "NUMERIC" or types == {float}
+    return Kind.REAL if types <= {int, float} and numeric else Kind.ANY
 
 
 def _format_of(values: list[Any]) -> TimeFormat | None:

@@ -18,20 +18,25 @@ class LiveColumn(NamedTuple):
     not_null: bool
     key_place: int  # 1 for the first column of the primary key, 0 for none of it
     generated: bool
+    default: str | None  # an SQL expression
 
     @property
     def affinity(self) -> str:
-        """After https://www.sqlite.org/datatype3.html#determination_of_column_affinity"""
-        declared = self.declared.upper()
-        if "INT" in declared:
-            return "INTEGER"
-        if any(word in declared for word in ("CHAR", "CLOB", "TEXT")):
-            return "TEXT"
-        if "BLOB" in declared or not declared:
-            return "BLOB"
-        if any(word in declared for word in ("REAL", "FLOA", "DOUB")):
-            return "REAL"
-        return "NUMERIC"
+        return affinity(self.declared)
+
+
+def affinity(declared: str) -> str:
+    """After https://www.sqlite.org/datatype3.html#determination_of_column_affinity"""
+    declared = declared.upper()
+    if "INT" in declared:
+        return "INTEGER"
+    if any(word in declared for word in ("CHAR", "CLOB", "TEXT")):
+        return "TEXT"
+    if "BLOB" in declared or declared in {"", "ANY"}:  # ANY keeps every type in STRICT tables
+        return "BLOB"
+    if any(word in declared for word in ("REAL", "FLOA", "DOUB")):
+        return "REAL"
+    return "NUMERIC"
 
 
 class Reference(NamedTuple):
@@ -42,22 +47,34 @@ class Reference(NamedTuple):
     parents: tuple[str, ...]
 
 
+class Key(NamedTuple):
+    """The columns of a UNIQUE constraint, and how their texts are compared."""
+
+    columns: tuple[str, ...]
+    collations: tuple[str, ...]
+
+
 class Shape(NamedTuple):
     """A table as SQLite describes it."""
 
     columns: tuple[LiveColumn, ...]
     primary_key: tuple[str, ...]
-    unique: tuple[tuple[str, ...], ...]  # the primary key among them
+    unique: tuple[Key, ...]  # the primary key among them
     indexed: frozenset[str]  # columns that an index begins with
-    has_rowid: bool
+    rowid: str  # the name by which the rowid can be asked for, or nothing
     integer_key: str  # the column that is the rowid, or nothing
     reuses_ids: bool  # SQLite may give the largest id again once its row is gone
     references: tuple[Reference, ...]
-    delete_triggers: tuple[str, ...]
+    triggers: tuple[tuple[str, str], ...]  # of the application: event and name
     create: str
 
-    def named(self, name: str) -> LiveColumn:
-        return next(column for column in self.columns if column.name == name)
+    @property
+    def is_referred_to_wrongly(self) -> bool:
+        """Whether a foreign key points at columns without a UNIQUE constraint: SQLite then fails
+        every DELETE while it watches over foreign keys.
+        """
+        unique = {frozenset(key.columns) for key in self.unique}
+        return any(frozenset(reference.parents) not in unique for reference in self.references)
 
 
 def reflect(connection: sqlite3.Connection, table: str) -> Shape:
@@ -81,6 +98,7 @@ def reflect(connection: sqlite3.Connection, table: str) -> Shape:
     if kind != "table":
         raise ConfigError(f"{table!r} is a {kind} table", hint="only ordinary tables can be tiered")
     columns = _columns(connection, table)
+    rowid = "" if without_rowid else _rowid(columns)
     key = tuple(
         column.name for column in sorted(columns, key=lambda c: c.key_place) if column.key_place
     )
@@ -89,36 +107,45 @@ def reflect(connection: sqlite3.Connection, table: str) -> Shape:
         declared = next(column.declared for column in columns if column.name == key[0])
         integer_key = key[0] if declared.upper() == "INTEGER" else ""
     unique = tuple(_unique(connection, table))
+    own_key = (Key(key, ("BINARY",)),) if integer_key else ()
     return Shape(
         columns=columns,
         primary_key=key,
-        unique=unique if not integer_key else (key, *unique),
+        unique=(*own_key, *unique),
         indexed=_indexed(connection, table) | ({key[0]} if integer_key or without_rowid else set()),
-        has_rowid=not without_rowid,
+        rowid=rowid,
         integer_key=integer_key,
         reuses_ids=bool(integer_key) and "AUTOINCREMENT" not in create.upper(),
         references=tuple(_references(connection, table, key)),
-        delete_triggers=_delete_triggers(connection, table),
+        triggers=_triggers(connection, table),
         create=create,
     )
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> tuple[LiveColumn, ...]:
-    query = 'SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?) ORDER BY cid'
+    query = """
+        SELECT name, type, "notnull", pk, hidden, dflt_value FROM pragma_table_xinfo(?) ORDER BY cid
+    """
     return tuple(
-        LiveColumn(name, declared, bool(not_null), place, hidden in {2, 3})
-        for name, declared, not_null, place, hidden in connection.execute(query, (table,))
+        LiveColumn(name, declared, bool(not_null), place, hidden in {2, 3}, default)
+        for name, declared, not_null, place, hidden, default in connection.execute(query, (table,))
     )
 
 
-def _unique(connection: sqlite3.Connection, table: str) -> list[tuple[str, ...]]:
+def _rowid(columns: tuple[LiveColumn, ...]) -> str:
+    taken = {column.name.lower() for column in columns}
+    return next((name for name in ("rowid", "_rowid_", "oid") if name not in taken), "")
+
+
+def _unique(connection: sqlite3.Connection, table: str) -> list[Key]:
     query = 'SELECT name FROM pragma_index_list(?) WHERE "unique" AND NOT partial'
     found = []
     for (index,) in connection.execute(query, (table,)).fetchall():
-        names = "SELECT name FROM pragma_index_info(?) ORDER BY seqno"
-        columns = tuple(name for (name,) in connection.execute(names, (index,)))
-        if None not in columns:  # an expression cannot be remembered by its columns
-            found.append(columns)
+        parts = "SELECT name, coll FROM pragma_index_xinfo(?) WHERE key ORDER BY seqno"
+        columns = connection.execute(parts, (index,)).fetchall()
+        if all(name is not None for name, _ in columns):  # an expression cannot be remembered
+            names, collations = zip(*columns, strict=True)
+            found.append(Key(names, collations))
     return found
 
 
@@ -151,20 +178,20 @@ def _references(
     ]
 
 
-def _delete_triggers(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:
+def _triggers(connection: sqlite3.Connection, table: str) -> tuple[tuple[str, str], ...]:
     query = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?"
-    return tuple(
-        name
-        for name, text in connection.execute(query, (table,))
-        if not name.startswith(OURS)
-        and "DELETE" in " ".join(text.upper().split()).partition(" ON ")[0].split()
-    )
+    found = []
+    for name, text in connection.execute(query, (table,)):
+        said = set(" ".join(text.upper().split()).partition(" ON ")[0].split())
+        if not name.startswith(OURS):
+            found += [(event, name) for event in ("DELETE", "INSERT") if event in said]
+    return tuple(found)
 
 
 def by_affinity(column: LiveColumn) -> Kind | None:
     """The kind that a column's declaration fixes; None where its values must tell."""
     fixed = {"INTEGER": Kind.INTEGER, "TEXT": Kind.TEXT, "REAL": Kind.REAL}
-    if column.affinity == "BLOB" and column.declared:
+    if "BLOB" in column.declared.upper() and column.affinity == "BLOB":
         return Kind.BLOB
     return fixed.get(column.affinity)
 

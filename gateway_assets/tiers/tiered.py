@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,11 @@ from typing import Any
 from gateway_assets.hot.sql import Fragment, quoted
 from gateway_assets.table import Table
 from gateway_assets.tiers.fields import Field, Misfit, widened
-from gateway_assets.tiers.reflect import Shape
-from gateway_assets.tiers.times import Epoch, TimeFormat
+from gateway_assets.tiers.reflect import Key, Shape
+from gateway_assets.tiers.times import FORMATS, Epoch, TimeFormat
+
+# Texts, names in any of SQLite's quotes, words that call no function.
+_TOKENS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\[[^\]]*\]|`[^`]*`|[^\W\d]\w*(?!\w*\s*\()""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,7 @@ class Tiered:
     order_by: tuple[str, ...] = ()
     priority: int = 100
     create_index: bool = False
-    dedup: tuple[tuple[str, ...], ...] = ()
+    dedup: tuple[Key, ...] = ()
     dedup_days: int | None = None
     fire_triggers: bool = False
     about: str = ""
@@ -55,12 +60,20 @@ class Tiered:
     def order(self) -> tuple[str, ...]:
         """The order of rows in a file: as declared, else by time and key."""
         key = self.shape.primary_key
-        if self.order_by:
-            return (
-                *self.order_by,
-                *(name for name in (self.time, *key) if name not in self.order_by),
-            )
-        return (self.time, *(name for name in key if name != self.time))
+        # A key may hold NULLs, and then it does not order its rows; the rowid always does.
+        row = (self.shape.rowid,) if self.shape.rowid and not self.shape.integer_key else ()
+        return tuple(dict.fromkeys((*self.order_by, self.time, *key, *row)))
+
+    @property
+    def order_ids(self) -> list[int]:
+        """The same by the columns' ids, which outlive their names; 0 is the rowid."""
+        ids = {field.name: field.id for field in self.fields}
+        return [ids.get(name, 0) for name in self.order]
+
+    def named(self, ids: Iterable[int]) -> list[str]:
+        """Names of columns by their ids. Raises KeyError for one that has gone."""
+        names = {field.id: field.name for field in self.fields} | {0: self.shape.rowid}
+        return [names[number] for number in ids]
 
     @property
     def eligible(self) -> Fragment:
@@ -69,9 +82,32 @@ class Tiered:
         ``IS TRUE`` also keeps SQLite from looking for rows by an index of ``where``'s columns
         instead of by their time.
         """
-        usable = self.written.usable(self.time)
-        where = f" AND ({self.where})" if self.where else ""
-        return Fragment(f"(({usable}){where}) IS TRUE")
+        return self.eligible_by(self.written.name, self.pinned_where)
+
+    def eligible_by(self, time_format: str, where: str) -> Fragment:
+        """The same by the rules that a file was made by."""
+        usable = FORMATS[time_format].usable(self.time)
+        more = f" AND ({self._with_names(where)})" if where else ""
+        return Fragment(f"(({usable}){more}) IS TRUE")
+
+    @property
+    def pinned_where(self) -> str:
+        """``where`` with ids for the names of columns, so that it outlives renames."""
+        ids = {field.name.lower(): field.id for field in self.fields}
+
+        def pinned(token: re.Match[str]) -> str:
+            text = token.group()
+            if text[0] == "'":
+                return text
+            name = text[1:-1].replace('""', '"') if text[0] in '"[`' else text
+            number = ids.get(name.lower())
+            return text if number is None else f"\x01{number}\x01"
+
+        return _TOKENS.sub(pinned, self.where)
+
+    def _with_names(self, pinned: str) -> str:
+        names = {field.id: field.name for field in self.fields}
+        return re.sub("\x01(\\d+)\x01", lambda found: quoted(names[int(found[1])]), pinned)
 
     def on_day(self, day: int) -> tuple[Fragment, tuple[Any, ...]]:
         """SQL and parameters for the rows of a UTC day that may leave."""
@@ -94,7 +130,7 @@ class Tiered:
         return Fragment(f"CAST(julianday(substr({column}, 1, 10)) - 2440587.5 AS INTEGER)")
 
     def wider(self, misfit: Misfit) -> Tiered:
-        change = f"column {misfit.field.name} is now {misfit.wider}, not only {misfit.field.kind}"
+        change = f"column {misfit.field.name} holds more than {misfit.field.kind}"
         return replace(
             self,
             fields=widened(self.fields, misfit),

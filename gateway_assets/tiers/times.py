@@ -16,12 +16,12 @@ import numpy as np
 
 from gateway_assets import clock
 from gateway_assets.hot.sql import Fragment, quoted
-from gateway_assets.model import TIME_END, Kind
+from gateway_assets.model import INT64_MAX, TIME_END, Kind
 
 Moments = np.ndarray[Any, np.dtype[np.int64]]
 Raw = int | float | str
 
-_LAST_DAY = clock.day_of(TIME_END) - 1
+FIRST_DAY, LAST_DAY = -719_162, clock.day_of(TIME_END) - 1  # of the years 1 to 9999
 _DATE = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 _TIME = "[0-2][0-9]:[0-5][0-9]:[0-5][0-9]"
 
@@ -62,13 +62,21 @@ class Epoch(TimeFormat):
     per_second: int
     real: bool = False
 
+    @property
+    def end(self) -> int:
+        """The first raw value beyond the last whole day that 64 bits and the calendar have."""
+        day = 86_400 * self.per_second
+        return min((LAST_DAY + 1) * day, INT64_MAX // day * day)
+
     def bounds(self, day: int) -> tuple[Raw, Raw]:
-        start, end = day * 86_400 * self.per_second, (day + 1) * 86_400 * self.per_second
+        whole = 86_400 * self.per_second
+        ends = (day * whole, (day + 1) * whole)
+        start, end = (min(max(raw, -self.end), self.end) for raw in ends)
         return (float(start), float(end)) if self.real else (start, end)
 
     def day(self, raw: Any) -> int | None:
         fits = isinstance(raw, int | float) if self.real else isinstance(raw, int)
-        if not fits or not 0 <= raw < (_LAST_DAY + 1) * 86_400 * self.per_second:
+        if not fits or not 0 <= raw < self.end:
             return None
         return int(raw // (86_400 * self.per_second))
 
@@ -79,11 +87,8 @@ class Epoch(TimeFormat):
 
     def usable(self, column: str) -> Fragment:
         types = "'integer', 'real'" if self.real else "'integer'"
-        end = (_LAST_DAY + 1) * 86_400 * self.per_second
         name = quoted(column)
-        return Fragment(
-            f"typeof({name}) IN ({types}) AND {name} >= 0 AND {name} < {min(end, 2**63 - 1)}"
-        )
+        return Fragment(f"typeof({name}) IN ({types}) AND {name} >= 0 AND {name} < {self.end}")
 
     def moments(self, values: Moments) -> Moments:
         """Microseconds since the epoch, of whole units not finer than that."""
@@ -99,7 +104,7 @@ class Text(TimeFormat):
     """Text that begins with a date, in UTC; any spelling that SQLite understands."""
 
     def bounds(self, day: int) -> tuple[Raw, Raw]:
-        return clock.day_text(day), clock.day_text(day + 1)
+        return _day_text(day), _day_text(day + 1)
 
     def day(self, raw: Any) -> int | None:
         if not isinstance(raw, str):
@@ -121,8 +126,8 @@ class Text(TimeFormat):
         name = quoted(column)
         ending = f"length({name}) = 10" if self.name == "date" else f"julianday({name}) IS NOT NULL"
         return Fragment(
-            f"typeof({name}) = 'text' AND {name} GLOB '{_DATE}*' AND {ending} "
-            f"AND date(substr({name}, 1, 10)) = substr({name}, 1, 10) "
+            f"{_plain_text(name)} AND {name} GLOB '{_DATE}*' AND {ending} "
+            f"AND date(substr({name}, 1, 10), '+0 days') = substr({name}, 1, 10) "
             f"AND NOT substr({name}, 11) GLOB '*[-+][0-9][0-9]:[0-9][0-9]'"
         )
 
@@ -132,13 +137,13 @@ class OffsetText(Text):
     """Text with zone offsets: the date in it may be a day off the UTC day."""
 
     def bounds(self, day: int) -> tuple[Raw, Raw]:
-        return clock.day_text(day - 1), clock.day_text(day + 2)
+        return _day_text(day - 1), _day_text(day + 2)
 
     def usable(self, column: str) -> Fragment:
         name = quoted(column)
         return Fragment(
-            f"typeof({name}) = 'text' AND {name} GLOB '{_DATE}*' "
-            f"AND date(substr({name}, 1, 10)) = substr({name}, 1, 10) "
+            f"{_plain_text(name)} AND {name} GLOB '{_DATE}*' "
+            f"AND date(substr({name}, 1, 10), '+0 days') = substr({name}, 1, 10) "
             f"AND unixepoch({name}) >= 0"
         )
 
@@ -168,8 +173,8 @@ class Spelled(Text):
         else:
             matches = f"{name} GLOB '{whole}{''.join(digits[self.fraction])}{self.zone}'"
         return Fragment(
-            f"typeof({name}) = 'text' AND {matches} AND substr({name}, 12, 2) < '24' "
-            f"AND date(substr({name}, 1, 10)) = substr({name}, 1, 10)"
+            f"{_plain_text(name)} AND {matches} AND substr({name}, 12, 2) < '24' "
+            f"AND date(substr({name}, 1, 10), '+0 days') = substr({name}, 1, 10)"
         )
 
     def moments(self, values: Sequence[str]) -> Moments | None:
@@ -197,6 +202,21 @@ class Spelled(Text):
         """The same spelling for DuckDB's strftime; a fraction that may be left out is in."""
         fraction = {"": "", ".SSS": ".%g"}.get(self.fraction, ".%f")
         return f"%Y-%m-%d{self.separator}%H:%M:%S{fraction}{self.zone}"
+
+
+def _day_text(day: int) -> str:
+    """A day as text; beyond the calendar, text that sorts before or behind every day."""
+    if day < FIRST_DAY:
+        return "0001"
+    return clock.day_text(day) if day <= LAST_DAY else "9999-12-32"
+
+
+def _plain_text(name: str) -> str:
+    """Text that does not go on behind a NUL, where SQLite's functions stop, of the years 1 on."""
+    return (
+        f"typeof({name}) = 'text' AND length({name}) = length(CAST({name} AS BLOB)) "
+        f"AND {name} >= '0001'"
+    )
 
 
 def _parsed(values: Sequence[str], separator: str, digits: int, zone: str) -> Moments | None:
