@@ -13,14 +13,14 @@ import sqlite3
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 Figures = dict[str, float]
 
 
-def in_turns(ways: dict[str, Callable[[], Figures]], rounds: int) -> dict[str, Figures]:
+def in_turns(ways: Mapping[str, Callable[[], Figures]], rounds: int) -> dict[str, Figures]:
     """Run every way once a round; the median of each figure, by way."""
     found: dict[str, list[Figures]] = {name: [] for name in ways}
     for number in range(1, rounds + 1):

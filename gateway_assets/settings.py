@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import (
@@ -244,9 +245,21 @@ def described(settings: Settings) -> list[Described]:
         default = field.get_default(call_default_factory=True, validated_data={})
         origin = origin_of(name) or "default"
         rows.append(
-            Described(name, getattr(settings, name), default, origin, field.description or "")
+            Described(name, _shown(name, settings), default, origin, field.description or "")
         )
     return rows
+
+
+def _shown(name: str, settings: Settings) -> Any:
+    """A setting's value; of an address that may hold a secret, where it leads only."""
+    value = getattr(settings, name)
+    if name not in _SECRETIVE or not value:
+        return value
+    parts = urlsplit(value)
+    return f"{parts.scheme}://{parts.hostname}/…"
+
+
+_SECRETIVE = {"notify_url"}
 
 
 def origin_of(name: str) -> str:
@@ -276,6 +289,7 @@ def _explained(error: ValidationError) -> list[str]:
         origin = origin_of(name) or "argument"
         given = repr(detail["input"])
         inner = "".join(f".{part}" for part in detail["loc"][1:])
+        given = "…" if name in _SECRETIVE else given
         texts.append(f"setting {name}{inner} = {given} (from {origin}): {detail['msg']}")
     return texts
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,6 +83,13 @@ def _short(moment: int) -> str:
     return _zulu(moment)[:-1]
 
 
+def _offset(moment: int) -> str:
+    """In local times here and there, so that some are written with another date."""
+    hours = (0, 5, -7)[moment // clock.SECOND % 3]
+    zone = timezone(timedelta(hours=hours))
+    return datetime.fromtimestamp(moment // clock.SECOND, zone).isoformat()
+
+
 _SLOTS = tuple(hour * 3600 * clock.SECOND for hour in (0, 7, 8, 23))
 _CLOSE = (0, 1, 500_000, clock.SECOND, 8 * 3600 * clock.SECOND)
 
@@ -123,7 +130,25 @@ SHORT = Form(
     _short,
     _CLOSE,
 )
-FORMS = {form.name: form for form in (COUNTED, COMPOSITE, ZULU, SHORT)}
+REAL = Form(
+    "real",
+    "CREATE TABLE events (code TEXT PRIMARY KEY, at REAL NOT NULL, owner TEXT, status TEXT, "
+    "amount INTEGER); CREATE INDEX events_at ON events (at)",
+    ("code",),
+    lambda key: (f"code-{key:04}",),
+    lambda moment: moment / clock.SECOND,
+    _CLOSE,
+)
+OFFSET = Form(
+    "offset",
+    "CREATE TABLE events (code TEXT PRIMARY KEY, at TEXT NOT NULL, owner TEXT, status TEXT, "
+    "amount INTEGER); CREATE INDEX events_at ON events (at)",
+    ("code",),
+    lambda key: (f"code-{key:04}",),
+    _offset,
+    tuple(second * clock.SECOND for second in (0, 1, 2, 80_000, 80_002)),
+)
+FORMS = {form.name: form for form in (COUNTED, COMPOSITE, ZULU, SHORT, REAL, OFFSET)}
 
 
 class Foreign:
@@ -147,7 +172,12 @@ class Foreign:
             connection.executescript(self.form.create)
 
     def settings(self, grace_hours: float = 0) -> Settings:
-        return load_settings(data_dir=self.data_dir, archive_grace_hours=grace_hours)
+        return load_settings(
+            data_dir=self.data_dir,
+            archive_grace_hours=grace_hours,
+            archive_pause_ms=0,
+            archive_backup=False,
+        )
 
     @contextmanager
     def opened(self) -> Iterator[sqlite3.Connection]:
@@ -165,12 +195,12 @@ class Foreign:
         statement = f"{verb} INTO {TABLE} ({names}) VALUES ({marks})"
         return connection.executemany(statement, map(self.form.values, events)).rowcount
 
-    def is_visible(self, connection: sqlite3.Connection, key: int) -> bool:
-        """Whether the hot table has the row, and answers it."""
-        declared = find(self.settings(), TABLE)
-        shown = visible(connection, tiered(connection, declared, self.settings()))
-        query = f"SELECT 1 FROM {TABLE} WHERE {self.form.key_is} AND {shown}"
-        return connection.execute(query, self.form.write_key(key)).fetchone() is not None
+    def in_hot(self, connection: sqlite3.Connection) -> dict[int, bool]:
+        """The keys of all rows in the hot table, and whether they are visible."""
+        settings = self.settings()
+        shown = visible(connection, tiered(connection, find(settings, TABLE), settings))
+        query = f"SELECT code, {shown} FROM {TABLE}"
+        return {_key(code): bool(seen) for code, seen in connection.execute(query)}
 
     def answered(self) -> Counter[Event]:
         """Every row that the bridge answers, and how often."""
@@ -178,24 +208,47 @@ class Foreign:
         return Counter(map(_event, rows))
 
     def in_tree(self) -> Counter[Event]:
-        """Every row that any tool finds below the archive's tree, and how often."""
+        """Every row that a glob over the archive's tree finds, and how often."""
         tree = self.settings().archive / TABLE
         if not any(tree.glob("*/*/*/*.parquet")):
             return Counter()
-        files = f"{tree}/*/*/*/*.parquet"
+        query = (
+            f"SELECT * FROM read_parquet('{tree}/*/*/*/*.parquet', union_by_name = true, "
+            "hive_partitioning = false)"
+        )
         with duckdb.connect() as session:
             session.execute("SET TimeZone = 'UTC'")
-            found = session.sql(
-                f"SELECT * FROM read_parquet('{files}', union_by_name = true, "
-                "hive_partitioning = false)"
-            )
+            found = session.sql(query)
             names = found.columns
-            return Counter(_event(dict(zip(names, row, strict=True))) for row in found.fetchall())
+            rows = found.fetchall()
+        return Counter(_event(dict(zip(names, row, strict=True))) for row in rows)
+
+
+def explained(foreign: Foreign, keys: list[int]) -> str:
+    """The manifest, and which files hold some keys, for the message of a failure."""
+    codes = [foreign.form.write_key(key)[-1] for key in keys]
+    tree = foreign.settings().archive
+    with duckdb.connect() as session, foreign.opened() as connection:
+        found = session.execute(
+            f"SELECT code, at::VARCHAR, status, filename FROM read_parquet('{tree}/{TABLE}/*/*/*/"
+            "*.parquet', union_by_name = true, hive_partitioning = false, filename = true) "
+            "WHERE list_contains(?, code) ORDER BY ALL",
+            [codes],
+        ).fetchall()
+        files = connection.execute(
+            "SELECT number, day, state, path, staged, hidden_from, answers_until "
+            "FROM gateway_archive_files"
+        ).fetchall()
+    return "\n".join(map(str, [*found, *files]))
+
+
+def _key(code: str) -> int:
+    return int(code.rpartition("-")[2])
 
 
 def _event(row: dict[str, Any]) -> Event:
     return Event(
-        int(row["code"].rpartition("-")[2]),
+        _key(row["code"]),
         _moment(row["at"]),
         row["owner"],
         row["status"],
@@ -204,8 +257,10 @@ def _event(row: dict[str, Any]) -> Event:
     )
 
 
-def _moment(at: datetime) -> int:
-    return clock.parse_moment(at.isoformat())
+def _moment(at: datetime | str | float) -> int:
+    if isinstance(at, float):
+        return round(at * clock.SECOND)
+    return clock.parse_moment(at if isinstance(at, str) else at.isoformat())
 
 
 def doubled(rows: Counter[Event]) -> list[int]:

@@ -46,10 +46,14 @@ def sorted_rows(
                 ]
                 yield pa.RecordBatch.from_arrays(columns, schema=schema)
         except (duckdb.IOException, duckdb.InvalidInputException) as error:
-            raise ArchiveDamaged(
-                f"an archived file cannot be read: {str(error).splitlines()[0]}",
-                hint="see which: gateway archive verify",
-            ) from error
+            raise _damaged(error) from error
+
+
+def _damaged(error: duckdb.Error) -> ArchiveDamaged:
+    return ArchiveDamaged(
+        f"an archived file cannot be read: {str(error).splitlines()[0]}",
+        hint="see which: gateway archive verify",
+    )
 
 
 def counts(paths: Sequence[Path], where: str, params: Sequence[Any]) -> dict[Path, int]:
@@ -59,7 +63,10 @@ def counts(paths: Sequence[Path], where: str, params: Sequence[Any]) -> dict[Pat
         f"SELECT filename, count(*) FROM read_parquet([{files}], hive_partitioning = false, "
         f"filename = true) WHERE {where} GROUP BY 1"
     )
-    found = _session().execute(text, list(params)).fetchall()
+    try:
+        found = _session().execute(text, list(params)).fetchall()
+    except (duckdb.IOException, duckdb.InvalidInputException) as error:
+        raise _damaged(error) from error
     return {Path(name): int(rows) for name, rows in found}
 
 

@@ -6,6 +6,8 @@ running again. A day that fails does not stop the others, nor a table the other 
 
 from __future__ import annotations
 
+import gc
+import hashlib
 import sqlite3
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -94,7 +96,7 @@ class ArchiveResult:
 
 
 class UniversalArchiver:
-    """Moves days of tables between a SQLite database and Parquet.
+    """Moves days of tables between SQLite databases and Parquet.
 
     A table is given by its declared name, as a ``Table``, or as a SQLAlchemy model or table, that
     of a declared line or, with ``database``, of that file.
@@ -130,7 +132,7 @@ class UniversalArchiver:
         unless given). Raises Busy when another archiver does not finish within a minute.
         """
         declared = find(self._settings, model_or_table, self._database)
-        with self._alone():
+        with self._alone(declared):
             return self._archive(declared, hot_days, batch_size, days, progress)
 
     def archive_all(
@@ -153,7 +155,7 @@ class UniversalArchiver:
                 finished.append(self._isolated(declared, shrinking=last))
                 progress(len(finished), len(chosen))
 
-        with self._alone(), ThreadPoolExecutor(self._settings.archive_max_workers) as pool:
+        with ThreadPoolExecutor(self._settings.archive_max_workers) as pool:
             list(pool.map(one_database, grouped.values()))
         order = [declared.name for declared in chosen]
         return sorted(finished, key=lambda result: order.index(result.table))
@@ -166,7 +168,7 @@ class UniversalArchiver:
         progress: Progress = silent,
     ) -> int:
         """Bring days back to hot and keep them there for ``hold_days``; how many rows came."""
-        with self._alone(), self._working(model_or_table) as source:
+        with self._alone(model_or_table), self._working(model_or_table) as source:
             archived = sorted(set(manifest.live_days(source.connection, source.table)) & set(days))
             if not archived:
                 first = clock.day_text(min(days))
@@ -210,7 +212,7 @@ class UniversalArchiver:
         self, model_or_table: Any, given: Mapping[str, str], progress: Progress = silent
     ) -> Receipt:
         """Remove every row whose columns have the given values, hot and archived."""
-        with self._alone(), self._working(model_or_table) as source:
+        with self._alone(model_or_table), self._working(model_or_table) as source:
             check_match(source, given)
             return erase(source, given, progress)
 
@@ -218,7 +220,7 @@ class UniversalArchiver:
         """Make the files of each day one, and build the monthly copies."""
         result = ArchiveResult(find(self._settings, model_or_table, self._database).name)
         started = time.monotonic()
-        with self._alone(), self._working(model_or_table) as source:
+        with self._alone(model_or_table), self._working(model_or_table) as source:
             steps = [s for s in self._steps(source) if isinstance(s, Compact | Rewrite)]
             self._execute(source, steps, result, progress)
             result.months = [month.month for month in build_months(source)]
@@ -233,12 +235,13 @@ class UniversalArchiver:
 
     def _isolated(self, declared: Declared, shrinking: bool) -> ArchiveResult:
         try:
-            return self._archive(declared, shrinking=shrinking)
+            with self._alone(declared):
+                return self._archive(declared, shrinking=shrinking)
         except GatewayError as error:
             failed = {"all days": error.message}
             code, hint = error.exit_code, error.hint
             return ArchiveResult(declared.name, failed=failed, exit_code=code, hint=hint)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             return ArchiveResult(declared.name, failed={"all days": str(error)})
 
     def _archive(
@@ -252,7 +255,7 @@ class UniversalArchiver:
     ) -> ArchiveResult:
         started = time.monotonic()
         result = ArchiveResult(declared.name)
-        with self._working(declared, batch_size, result) as source:
+        with _uncollected(), self._working(declared, batch_size, result) as source:
             result.changes = list(source.table.changes)
             steps = self._steps(source, days, hot_days)
             if any(not isinstance(step, Keep) for step in steps):
@@ -398,16 +401,35 @@ class UniversalArchiver:
         )
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        lock = self._root.parent / ".lock"
-        with exclusive(lock, "the archive", wait=LOCK_WAIT_SECONDS):
+    def _alone(self, model_or_table: Any) -> Iterator[None]:
+        """One archiver a database; those of different databases do not meet."""
+        declared = find(self._settings, model_or_table, self._database)
+        with exclusive(lock_of(self._settings, declared), "the archive", wait=LOCK_WAIT_SECONDS):
             yield
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Rows are lists of tuples without cycles: the collector would look at each, in vain."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def lock_of(settings: Settings, declared: Declared) -> Path:
+    """The file that an archiver of a table's database holds locked."""
+    place = hashlib.sha256(str(declared.database.resolve()).encode()).hexdigest()[:8]
+    return settings.archive.parent / f".lock-{declared.database.stem}-{place}"
 
 
 def set_aside(settings: Settings, model_or_table: Any) -> list[Path]:
     """Move files of a table's tree that its manifest does not know to ``archive/orphans``."""
     archiver = UniversalArchiver(settings)
-    with archiver._alone(), archiver._looking(model_or_table) as source:
+    with archiver._alone(model_or_table), archiver._looking(model_or_table) as source:
         return set_aside_unknown(source)
 
 

@@ -29,8 +29,9 @@ from gateway_assets.archive.verify import file_sha256
 from gateway_assets.errors import ArchiveError
 from gateway_assets.files.appear import explained, make_directory, partial_path, sync_directory
 from gateway_assets.hot.dirty import dirty_days
-from gateway_assets.hot.store import reading, writing
+from gateway_assets.hot.store import reading, writing, writing_lightly
 from gateway_assets.tiers.fields import Misfit
+from gateway_assets.tiers.reflect import column_names
 
 CHANGED_TRIES = 3
 
@@ -64,7 +65,7 @@ def _export(source: Source, day: int, path: str) -> Exported | None:
     target = source.root / path
     partial = partial_path(target)
     with explained(target):
-        with source.pace.locking(), writing(source.connection):
+        with source.pace.locking(), writing_lightly(source.connection):
             number = manifest.reserve(source.connection, source.table, day, path)
         try:
             facts = _write(source, day, partial)
@@ -119,22 +120,22 @@ def _publish(source: Source, day: int, number: int, facts: Facts, names: tuple[P
         if table.own and day in dirty_days(connection, table.own):
             raise CalledOff  # pruned before they were rolled up, late rows would not count
         check_guarded(connection, table)
+        if column_names(connection, table.table) != [field.name for field in table.fields]:
+            raise CalledOff  # a column came, and perhaps values; the next run knows it
         version = manifest.save_schema(connection, table)
         manifest.fill(
             connection, number, "published", facts, size=size, sha256=sha256, version=version
         )
-        _remove_taken_back(source, day)
+        _remove_taken_back(source)
         partial.rename(target)
         sync_directory(target.parent)
     return size
 
 
-def _remove_taken_back(source: Source, day: int) -> None:
-    """A file whose publication was taken back holds rows that the new one holds, too."""
+def _remove_taken_back(source: Source) -> None:
+    """A file whose publication was taken back may hold rows that the new one holds, too."""
     for old in manifest.select(
-        source.connection,
-        "table_name = ? AND day = ? AND state = 'retired'",
-        [source.table.name, day],
+        source.connection, "table_name = ? AND state = 'retired'", [source.table.name]
     ):
         (source.root / old.path).unlink(missing_ok=True)
         manifest.forget(source.connection, old.number)

@@ -10,6 +10,8 @@ import json
 import os
 import secrets
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from gateway_assets.archive.filters import regrouped
 from gateway_assets.archive.manifest import ArchiveFile, live_files
 from gateway_assets.archive.parquet import read_batches, write_parquet
 from gateway_assets.archive.source import Source
-from gateway_assets.archive.verify import file_sha256
+from gateway_assets.archive.verify import check_whole, file_sha256
 from gateway_assets.errors import ArchiveError
 from gateway_assets.files.appear import explained, make_directory, sync_directory
 from gateway_assets.hot.store import writing
@@ -65,25 +67,24 @@ def month_of(day: int) -> str:
 
 
 def build_months(source: Source) -> list[Month]:
-    """Make the copies that are missing or out of date, of months that are wholly archived."""
+    """Make the copies that are missing, of months that are over and wholly archived."""
     drop_months(source)
     have = {month.month for month in months(source.connection, source.table)}
     built = []
-    for month, files in _closed_months(source).items():
-        if month not in have and _is_worth_it(files):
+    for month, files in _live_by_month(source).items():
+        if month not in have and _is_closed(source, month) and _is_worth_it(files):
             built.append(_build(source, month, files))
     return built
 
 
-def drop_months(source: Source, everything: bool = False) -> None:
-    """Remove copies of files that are no longer those of their month."""
+def drop_months(source: Source) -> None:
+    """Remove copies that do not cover exactly the files of their month."""
     live = {
-        file.number
-        for file in live_files(source.connection, source.table)
-        if file.answers_until is None
+        month: {file.number for file in files if file.answers_until is None}
+        for month, files in _live_by_month(source).items()
     }
     for month in months(source.connection, source.table):
-        if everything or not month.covers <= live:
+        if frozenset(live.get(month.month, ())) != month.covers:
             with writing(source.connection):
                 source.connection.execute(
                     "DELETE FROM gateway_archive_months WHERE number = ?", (month.number,)
@@ -96,13 +97,17 @@ def folder(root: Path) -> Path:
     return root.parent / "months"
 
 
-def _closed_months(source: Source) -> dict[str, list[ArchiveFile]]:
-    this_month = month_of(clock.day_of(clock.now()))
+def _live_by_month(source: Source) -> dict[str, list[ArchiveFile]]:
     grouped: dict[str, list[ArchiveFile]] = {}
     for file in live_files(source.connection, source.table):
-        if month_of(file.day) < this_month:
-            grouped.setdefault(month_of(file.day), []).append(file)
+        grouped.setdefault(month_of(file.day), []).append(file)
     return grouped
+
+
+def _is_closed(source: Source, month: str) -> bool:
+    """Whether all days of a month are older than those that stay hot."""
+    first_hot = clock.day_of(clock.now()) - source.table.hot_days
+    return month < month_of(first_hot)
 
 
 def _is_worth_it(files: list[ArchiveFile]) -> bool:
@@ -114,8 +119,18 @@ def _is_worth_it(files: list[ArchiveFile]) -> bool:
     )
 
 
+@contextmanager
+def _removed_on_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
 def _build(source: Source, month: str, files: list[ArchiveFile]) -> Month:
     fields = source.fields_of(files[0])
+    check_whole(files, fields, source.root)
     root = folder(source.root)
     name = f"{source.table.name}/{month}-{secrets.token_hex(4)}.parquet"
     path = root / name
@@ -125,7 +140,7 @@ def _build(source: Source, month: str, files: list[ArchiveFile]) -> Month:
         for old in path.parent.glob(f"{month}-*.parquet"):
             old.unlink()  # left by a killed run, or just dropped
         paths = [file.below(source.root) for file in files]
-        with path.open("wb") as file:
+        with _removed_on_error(path), path.open("wb") as file:
             batches = (batch for one in paths for batch in read_batches(one, fields))
             write_parquet(file, taker.passing(regrouped(batches, ROW_GROUP)), fields)
             file.flush()

@@ -110,7 +110,9 @@ def _row_groups(
                 )
             groups = range(file.num_row_groups)
             for group in reversed(groups) if backwards else groups:
-                yield from file.read_row_group(group).combine_chunks().to_batches()
+                yield from (
+                    file.read_row_group(group, use_threads=False).combine_chunks().to_batches()
+                )
     except FileNotFoundError as error:
         raise ArchiveDamaged(f"archive file {path} is missing", hint=hint) from error
     except (OSError, pa.ArrowException) as error:
@@ -125,7 +127,7 @@ def _encodings(schema: pa.Schema, sample: Sequence[pa.RecordBatch]) -> dict[str,
     dictionary, others, statistics = [], {}, []
     for field, column in zip(schema, batch.columns, strict=True):
         values = max(len(column) - column.null_count, 1)
-        distinct = pc.count_distinct(column, mode="only_valid").as_py()
+        distinct = len(pc.unique(column))
         kind = field.type
         is_text = pa.types.is_string(kind) or pa.types.is_binary(kind)
         if not is_text or column.nbytes / max(len(column), 1) <= LONG_TEXT:

@@ -24,7 +24,7 @@ from gateway_assets.archive.source import Source
 from gateway_assets.archive.verify import damage
 from gateway_assets.errors import ArchiveDamaged, ArchiveError
 from gateway_assets.hot.sql import Fragment, quoted, sql
-from gateway_assets.hot.store import reading, writing
+from gateway_assets.hot.store import reading, writing_lightly
 from gateway_assets.tiers.fields import Misfit
 from gateway_assets.tiers.tiered import Tiered
 
@@ -120,7 +120,8 @@ def _prune_chunk(source: Source, number: int, pruned: Pruned) -> bool:
     """Delete one chunk; whether there may be more."""
     connection, table = source.connection, source.table
     source.check_in_place()
-    with source.pace.locking(source.pace.rows), writing(connection):
+    # Lost with the power, a chunk is hidden again: its file is on disk since it was published.
+    with source.pace.locking(source.pace.rows), writing_lightly(connection):
         file = manifest.file_numbered(connection, number)
         if file is None or file.state != "published":
             pruned.stopped = "its rows changed meanwhile; it is archived again by the next run"

@@ -65,7 +65,8 @@ def status(declared: Declared, settings: Settings) -> Status:
             backup=manifest.fact(connection, "backup"),
             free_bytes=page * free,
         )
-        found.problems = [*_problems(found), *(text for text in obstacle(source) if text)]
+        what, hint = obstacle(source)
+        found.problems = [*_problems(found), *([f"{what} ({hint})"] if what else [])]
     return found
 
 

@@ -26,7 +26,7 @@ from gateway_assets.archive.facts import FactsTaker, hashed
 from gateway_assets.archive.manifest import ArchiveFile
 from gateway_assets.archive.parquet import read_batches, write_parquet
 from gateway_assets.archive.source import Source
-from gateway_assets.archive.verify import file_sha256
+from gateway_assets.archive.verify import check_whole, file_sha256
 from gateway_assets.errors import ArchiveError
 from gateway_assets.files.appear import explained, make_directory, sync_directory
 from gateway_assets.hot.store import writing
@@ -50,6 +50,7 @@ def replace_files(
     """
     first = old[0]
     table = source.table
+    check_whole(old, fields, source.root)
     path = first.path if len(old) == 1 else manifest.part_path(table, first.day)
     staged = _staged_path(path, len(old) == 1)
     connection = source.connection
@@ -107,8 +108,8 @@ def _staged_path(path: str, alone: bool) -> str:
     unique = secrets.token_hex(4)
     if alone:
         return f"{folder}/.{name}.{unique}{STAGED}"
-    above, _, day = folder.rpartition("/")
-    return f"{above}/.{day}.{unique}{STAGED}/{name}"
+    # Beside the tree: DuckDB's * matches directories that begin with a dot, too.
+    return f"../staged/{folder.replace('/', '.')}.{unique}{STAGED}/{name}"
 
 
 def _write(

@@ -29,6 +29,14 @@ def damage(file: ArchiveFile, fields: Sequence[Field], root: Path) -> str:
     return ""
 
 
+def check_whole(files: Sequence[ArchiveFile], fields: Sequence[Field], root: Path) -> None:
+    """Raise ArchiveDamaged before rows of a damaged file get a new file and a new checksum."""
+    for file in files:
+        found = damage(file, fields, root)
+        if found:
+            raise ArchiveDamaged(found, hint="put the file back from a backup, then run again")
+
+
 def file_sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

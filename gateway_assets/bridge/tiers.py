@@ -14,6 +14,7 @@ from gateway_assets.archive.months import Month, folder, month_of, months
 from gateway_assets.archive.parquet import arrow_schema
 from gateway_assets.archive.reading import UndecodableText, batches, tolerate
 from gateway_assets.archive.source import file_fields
+from gateway_assets.archive.verify import file_sha256
 from gateway_assets.archive.visible import visible
 from gateway_assets.bridge.scans import Need
 from gateway_assets.errors import ArchiveDamaged
@@ -33,6 +34,7 @@ class ColdFile(NamedTuple):
     path: Path
     size: int
     answers_until: object
+    sha256: str
 
 
 class Cold(NamedTuple):
@@ -88,12 +90,14 @@ def _cold(
     covered = {number for month in copies for number in month.covers}
     for month in copies:
         place = folder(root) / month.path
-        grouped.setdefault(month.schema_version, []).append(ColdFile(place, month.size, None))
+        grouped.setdefault(month.schema_version, []).append(
+            ColdFile(place, month.size, None, month.sha256)
+        )
     versions: dict[int, tuple[Field, ...]] = {}
     for file in live:
         versions.setdefault(file.schema_version, ())
         if file.number not in covered:
-            cold = ColdFile(file.below(root), file.size, file.answers_until)
+            cold = ColdFile(file.below(root), file.size, file.answers_until, file.sha256)
             grouped.setdefault(file.schema_version, []).append(cold)
     one_of = {file.schema_version: file for file in live}
     return [
@@ -108,7 +112,9 @@ def _usable_months(
     """Copies that stand for exactly the live files of their month, all of which are needed."""
     wanted: dict[str, set[int]] = {}
     for file in live:
-        wanted.setdefault(month_of(file.day), set()).add(file.number)
+        # A file that answers for a part only is in no copy: 0 is no file's number.
+        whole = file.answers_until is None
+        wanted.setdefault(month_of(file.day), set()).add(file.number if whole else 0)
     if all(len(numbers) < 2 for numbers in wanted.values()):
         return []
     return [
@@ -130,6 +136,20 @@ def check_files(tiers: Tiers) -> None:
             if size != file.size:
                 what = f"archive file {file.path} has {size} bytes instead of {file.size}"
                 raise damaged(tiers.table, what)
+            _check_bytes(tiers.table, file)
+
+
+_whole: dict[tuple[str, int, int], str] = {}  # path, inode, time of change -> SHA-256
+
+
+def _check_bytes(table: Tiered, file: ColdFile) -> None:
+    """DuckDB looks at no checksum of a page: each file is hashed once, and when it changed."""
+    stat = file.path.stat()
+    key = (str(file.path), stat.st_ino, stat.st_mtime_ns)
+    if key not in _whole:
+        _whole[key] = file_sha256(file.path)
+    if _whole[key] != file.sha256:
+        raise damaged(table, f"archive file {file.path} holds other bytes than were written")
 
 
 def damaged(table: Tiered, what: str) -> ArchiveDamaged:

@@ -6,6 +6,11 @@
 ``cold``        archives, one asset per table, daily partitions
 ``answers``     what stands where, and whether every row answers once
 ``automation``  the sensor on landing files, the schedules, the jobs behind them
+``runs``        names of the jobs, tags of their runs, which are in flight
+``partitions``  days are shown as archived when the manifest says so, whoever archived them
+``report``      statistics after archive runs, kept as a file and sent
+``statistics``  what every table takes, hot and cold, and what is wrong with it
+``notify``      sends the report; never waits long, never fails, never shows the address
 ``retention``   old runs of the load job go
 ``describe``    how results become metadata that the UI shows and plots
 ``build``       all of it as one Definitions

@@ -48,6 +48,26 @@ def writing(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
+def writing_lightly(connection: sqlite3.Connection) -> Iterator[None]:
+    """One write transaction that a power failure may take back, whole; never a crash of a process.
+
+    In WAL mode it costs no fsync, and the next ``writing`` makes it durable with its own:
+    https://www.sqlite.org/pragma.html#pragma_synchronous
+    """
+    (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    if mode != "wal":
+        with writing(connection):
+            yield
+        return
+    connection.execute("PRAGMA synchronous=NORMAL")
+    try:
+        with writing(connection):
+            yield
+    finally:
+        connection.execute("PRAGMA synchronous=FULL")
+
+
+@contextmanager
 def reading(connection: sqlite3.Connection) -> Iterator[None]:
     """One read transaction: every query inside sees the same state."""
     with _transaction(connection, "BEGIN DEFERRED"):
@@ -94,6 +114,11 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_DBMOVED:
+            raise StoreError(
+                f"{path} was replaced or removed while it was in use",
+                hint="nothing more was changed; run the same command again",
+            ) from error
         if primary in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
             raise Busy(f"{path} is locked by another process", hint="try again") from error
         hint = _HINTS.get(primary)

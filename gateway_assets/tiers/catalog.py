@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from gateway_assets.tiers.registry import TableLine, table_lines
 from gateway_assets.tiers.tiered import Tiered
 from gateway_assets.tiers.times import FORMATS
 
+CACHE_KIB = 16_000  # of this connection only
 SCHEMAS = "gateway_archive_schemas"
 
 
@@ -59,9 +61,9 @@ def catalog(settings: Settings) -> tuple[Declared, ...]:
                 hint="rows that one lets go would be missing for the other: remove a line",
             )
         places[place] = line.name
-        if line.name in names:
+        if line.name.lower() in names:
             raise ConfigError(
-                f"table {line.name!r} is one of this project's own",
+                f"{line.file}: table {line.name!r} is one of this project's own",
                 hint=f'give it another name, and table = "{line.in_database}"',
             )
     return (*own, *(Declared(line.name, line.database, line) for line in lines))
@@ -112,6 +114,7 @@ def open_database(declared: Declared) -> Iterator[sqlite3.Connection]:
         try:
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA foreign_keys=ON")
+            connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
             yield connection
         finally:
             connection.close()
@@ -262,15 +265,32 @@ def _check(line: TableLine, shape: Shape) -> None:
         _check_where(line.where, shape)
 
 
+_CLOCKS = {"date", "time", "datetime", "julianday", "unixepoch", "strftime", "timediff"}
+
+
 def _check_where(where: str, shape: Shape) -> None:
     """SQLite itself judges: what it takes for a partial index looks at nothing but the row."""
     columns = ", ".join(f"{quoted(column.name)} {column.declared}" for column in shape.columns)
     trial = sqlite3.connect(":memory:")
+    called: set[str] = set()
+
+    def note(action: int, _: str | None, name: str | None, *_more: str | None) -> int:
+        if action == sqlite3.SQLITE_FUNCTION:
+            called.add(str(name).lower())
+        return sqlite3.SQLITE_OK
+
     try:
         trial.execute(f"CREATE TABLE trial ({columns})")
         first = quoted(shape.columns[0].name)
         trial.execute(f"CREATE INDEX judged ON trial ({first}) WHERE ({where})")
-    except sqlite3.Error as error:
+        # Brackets and comments must end within it: it is put into other conditions.
+        trial.execute(f"CREATE INDEX whole ON trial ({first}) WHERE CASE WHEN {where} THEN 1 END")
+        trial.set_authorizer(note)
+        trial.execute(f"SELECT 1 FROM trial WHERE {where}")
+        trial.set_authorizer(None)
+        if called & _CLOCKS and re.search(r"now|localtime|utc|auto|\(\s*\)", where.lower()):
+            raise sqlite3.OperationalError("it changes as time passes")
+    except (sqlite3.Error, sqlite3.Warning) as error:
         raise ConfigError(
             f"where = {where!r}: {error}",
             hint="a condition on the row's own columns, such as status IN ('done', 'failed')",

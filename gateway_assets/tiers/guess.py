@@ -47,9 +47,14 @@ def time_column(shape: Shape, named: str) -> str:
     )
 
 
-def time_format(connection: sqlite3.Connection, table: str, column: str) -> TimeFormat:
+def time_format(
+    connection: sqlite3.Connection, table: str, column: str, *, is_integer: bool = False
+) -> TimeFormat:
     """How moments are written in a column. Raises ConfigError when its values tell nothing."""
     values = _sample(connection, table, column)
+    if not values:
+        # An empty table: nothing is archived by this guess, and the first rows will tell.
+        return FORMATS["epoch_s"] if is_integer else ISO
     found = _format_of(values)
     if found is None:
         shown = ", ".join(repr(value)[:40] for value in values[:3]) or "no values"

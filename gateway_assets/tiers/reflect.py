@@ -132,6 +132,11 @@ def _columns(connection: sqlite3.Connection, table: str) -> tuple[LiveColumn, ..
     )
 
 
+def column_names(connection: sqlite3.Connection, table: str) -> list[str]:
+    """The names of a table's columns as they are now."""
+    return [column.name for column in _columns(connection, table)]
+
+
 def _rowid(columns: tuple[LiveColumn, ...]) -> str:
     taken = {column.name.lower() for column in columns}
     return next((name for name in ("rowid", "_rowid_", "oid") if name not in taken), "")

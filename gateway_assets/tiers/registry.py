@@ -55,6 +55,7 @@ class TableLine(BaseModel):
         "refuse", description="What if the table has DELETE triggers of its own: they would fire."
     )
     about: str = Field("", description="What a row is.")
+    file: str = Field("", exclude=True, description="Set by the reader: where the line stands.")
 
     @field_validator("time_format")
     @classmethod
@@ -89,9 +90,11 @@ def table_lines(settings: Settings) -> tuple[TableLine, ...]:
     for file in (config_file(), settings.data_dir / "tables.toml"):
         for number, content in enumerate(_tables_of(file), start=1):
             line = _line(file, number, content)
-            if line.name in lines:
-                raise ConfigError(f"{file}: table {line.name!r} is declared twice")
-            lines[line.name] = line
+            if line.name.lower() in lines:
+                raise ConfigError(
+                    f"{file}: table {line.name!r} is declared twice", hint="give it another name"
+                )
+            lines[line.name.lower()] = line
     return tuple(sorted(lines.values(), key=lambda line: line.priority))
 
 
@@ -110,7 +113,7 @@ def _tables_of(file: Path) -> list[dict[str, Any]]:
 def _line(file: Path, number: int, content: dict[str, Any]) -> TableLine:
     if "://" in str(content.get("database", "")):
         raise ConfigError(
-            f"{file}: [[tables]] {number}: only SQLite files can be tiered in place",
+            f"{file}: [[tables]] {number}: database: only SQLite files can be tiered in place",
             hint="give the path of the file",
         )
     try:
@@ -122,4 +125,4 @@ def _line(file: Path, number: int, content: dict[str, Any]) -> TableLine:
         hint = f"fields: {', '.join(TableLine.model_fields)}"
         raise ConfigError(what, hint=hint) from None
     database = (file.absolute().parent / line.database.expanduser()).resolve()
-    return line.model_copy(update={"database": database})
+    return line.model_copy(update={"database": database, "file": str(file)})

@@ -271,6 +271,8 @@ SPELLED = tuple(
     for sep, fraction, zone in product(
         (" ", "T"), (".SSSSSS", "[.SSSSSS]", ".SSS", ""), ("", "Z", "+00:00")
     )
+    # With a fraction that may be left out, "Z" would sort behind ".", against the order of time.
+    if (fraction, zone) != ("[.SSSSSS]", "Z")
 )
 DATE = Text("date", Kind.TEXT)
 ISO = Text("iso", Kind.TEXT)

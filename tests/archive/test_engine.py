@@ -12,7 +12,7 @@ import pytest
 
 from gateway_assets import clock
 from gateway_assets.archive import export
-from gateway_assets.archive.engine import UniversalArchiver, set_aside
+from gateway_assets.archive.engine import UniversalArchiver, lock_of, set_aside
 from gateway_assets.archive.manifest import live_files
 from gateway_assets.bridge.reconcile import difference
 from gateway_assets.errors import ArchiveDamaged, ArchiveError, Busy
@@ -23,6 +23,7 @@ from gateway_assets.hot.store import open_store
 from gateway_assets.rollups.drain import drain
 from gateway_assets.settings import Settings, load_settings
 from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY
+from gateway_assets.tiers.catalog import find
 from tests.traffic import TODAY, land_days, land_rows, seen
 
 OLD = range(TODAY - 10, TODAY - 7)
@@ -259,7 +260,7 @@ def test_one_archiver_at_a_time(
     archiver: UniversalArchiver, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway_assets.archive.engine.LOCK_WAIT_SECONDS", 0.1)
-    lock = settings.archive.parent / ".lock"
+    lock = lock_of(settings, find(settings, IP_TRAFFIC))
     with exclusive(lock, "the archive"), pytest.raises(Busy, match="already running"):
         archiver.archive_table(IP_TRAFFIC)
 

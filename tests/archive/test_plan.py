@@ -31,7 +31,8 @@ RULES = Rules(now=NOW, hot_days=7, grace=24 * 3600 * clock.SECOND, enabled=True)
 def published(day: int, at: int, state: str = "published") -> ArchiveFile:
     return ArchiveFile(
         number=1, table_name="t", day=day, path="p", state=state, staged="", day_from=0,
-        hidden_from=0, hidden_until=1, answers_until=None, eligible="1", row_order="[]", rows=1,
+        hidden_from=0, hidden_until=1, answers_until=None, time_format="epoch_us",
+        let_go="", row_order="[]", rows=1,
         size=1, first_time=0, last_time=0, columns_text="{}", content_hash="", sha256="",
         schema_version=1, published_at=at,
     )  # fmt: skip

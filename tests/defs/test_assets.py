@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import warnings
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,31 +14,20 @@ from gateway_assets import clock
 from gateway_assets.defs import automation
 from gateway_assets.defs.build import build_defs
 from gateway_assets.defs.execute import execute
+from gateway_assets.defs.partitions import partitions_sensor
+from gateway_assets.defs.report import report_sensor
 from gateway_assets.defs.retention import forget_old_runs
+from gateway_assets.defs.runs import ANSWER, ARCHIVE, LOAD, RANGE_END, RANGE_START, ROLLUP
 from gateway_assets.errors import GatewayError
 from gateway_assets.hot.store import open_store
 from gateway_assets.settings import Settings, load_settings
+from gateway_assets.tiers.catalog import catalog
+from tests.defs.conftest import quietly_built
 from tests.traffic import TODAY, land_days, land_rows
 
 OLD, LATE = clock.day_text(TODAY - 8), clock.day_text(TODAY)
 DAYS = range(TODAY - 9, TODAY + 1)
 FIRST = clock.day_text(DAYS[0])
-
-
-@pytest.fixture
-def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    home = tmp_path / "home"
-    home.mkdir()
-    monkeypatch.setenv("DAGSTER_HOME", str(home))
-    with dg.DagsterInstance.get() as instance:
-        yield instance
-
-
-@pytest.fixture
-def defs(settings: Settings) -> dg.Definitions:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", dg.BetaWarning)
-        return build_defs(settings)
 
 
 @pytest.fixture
@@ -55,10 +42,10 @@ def metadata(instance: dg.DagsterInstance, asset: str) -> dict[str, object]:
 
 
 def run_all(defs: dg.Definitions) -> None:
-    execute(defs, automation.LOAD)
-    execute(defs, automation.ROLLUP, "ip_traffic_daily", (DAYS[0], TODAY))
-    execute(defs, automation.ARCHIVE, "ip_traffic_archive", (DAYS[0], DAYS[1]))
-    execute(defs, automation.ANSWER)
+    execute(defs, LOAD)
+    execute(defs, ROLLUP, "ip_traffic_daily", (DAYS[0], TODAY))
+    execute(defs, ARCHIVE, "ip_traffic_archive", (DAYS[0], DAYS[1]))
+    execute(defs, ANSWER)
 
 
 @pytest.mark.usefixtures("landed")
@@ -73,37 +60,35 @@ def test_every_asset_with_its_checks(instance: dg.DagsterInstance, defs: dg.Defi
     partitions = instance.get_materialized_partitions(dg.AssetKey("ip_traffic_archive"))
     assert partitions == {FIRST, clock.day_text(DAYS[1])}
     checks = [key.name for key in defs.resolve_asset_graph().asset_check_keys]
-    assert sorted(checks) == [
-        "every_row_answers_once", "parquet_equals_source", "parquet_equals_source",
-        "rows_equal_footers", "sums_equal_rows_below",
-    ]  # fmt: skip
+    rules = ["counts_equal_manifest", "values_equal_hash", "no_overlap", "no_gap"]
+    assert sorted(checks) == sorted(
+        ["every_row_answers_once", "rows_equal_footers", "sums_equal_rows_below", *rules, *rules]
+    )
 
 
 @pytest.mark.usefixtures("landed")
 def test_the_archive_of_a_roll_up(
     instance: dg.DagsterInstance, defs: dg.Definitions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    execute(defs, automation.LOAD)
-    execute(defs, automation.ROLLUP, "ip_traffic_daily", (DAYS[0], TODAY))
+    execute(defs, LOAD)
+    execute(defs, ROLLUP, "ip_traffic_daily", (DAYS[0], TODAY))
     monkeypatch.setenv("GATEWAY_HOT_DAYS", '{"ip_traffic_daily": 7}')
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", dg.BetaWarning)
-        shorter = build_defs(load_settings())
-    execute(shorter, automation.ARCHIVE, "ip_traffic_daily_archive", (DAYS[0], DAYS[1]))
+    shorter = quietly_built(load_settings())
+    execute(shorter, ARCHIVE, "ip_traffic_daily_archive", (DAYS[0], DAYS[1]))
     partitions = instance.get_materialized_partitions(dg.AssetKey("ip_traffic_daily_archive"))
     assert partitions == {FIRST, clock.day_text(DAYS[1])}
-    execute(shorter, automation.ANSWER)
+    execute(shorter, ANSWER)
     rows = metadata(instance, "ip_traffic_daily_archive")["rows"]
     assert metadata(instance, "overview")["cold_rows"] == rows != 0
 
 
 @pytest.mark.usefixtures("landed", "instance")
 def test_a_day_that_must_stay_hot_fails_and_says_why(defs: dg.Definitions) -> None:
-    execute(defs, automation.LOAD)
+    execute(defs, LOAD)
     with pytest.raises(GatewayError, match="not rolled up yet"):
-        execute(defs, automation.ARCHIVE, "ip_traffic_archive", (DAYS[0], DAYS[0]))
+        execute(defs, ARCHIVE, "ip_traffic_archive", (DAYS[0], DAYS[0]))
     with pytest.raises(GatewayError, match="the day is not over"):
-        execute(defs, automation.ARCHIVE, "ip_traffic_archive", (TODAY, TODAY))
+        execute(defs, ARCHIVE, "ip_traffic_archive", (TODAY, TODAY))
 
 
 @pytest.mark.usefixtures("landed", "instance")
@@ -114,9 +99,9 @@ def test_a_damaged_archive_fails_its_blocking_check(
     file = next(settings.archive.rglob("*.parquet"))
     file.write_bytes(file.read_bytes()[:-10])
     with pytest.raises(GatewayError, match=file.name):
-        execute(defs, automation.ANSWER)
+        execute(defs, ANSWER)
     with pytest.raises(GatewayError):
-        execute(defs, automation.ARCHIVE, "ip_traffic_archive", (DAYS[0], DAYS[1]))
+        execute(defs, ARCHIVE, "ip_traffic_archive", (DAYS[0], DAYS[1]))
 
 
 @pytest.mark.usefixtures("landed", "instance")
@@ -127,7 +112,7 @@ def test_a_lost_row_fails_the_check_of_the_answers(
     with open_store(settings.hot_database) as connection:
         connection.execute("DELETE FROM ip_traffic WHERE id = 1000")
     with pytest.raises(GatewayError):
-        execute(defs, automation.ANSWER)
+        execute(defs, ANSWER)
 
 
 @pytest.mark.usefixtures("landed")
@@ -139,13 +124,13 @@ def test_the_sensor_asks_once_for_all_that_landed(
     assert isinstance(request, dg.RunRequest)
     assert request.tags == {"gateway/waiting_files": "30"}
     waiting = instance.create_run_for_job(
-        defs.resolve_job_def(automation.LOAD), status=dg.DagsterRunStatus.STARTED
+        defs.resolve_job_def(LOAD), status=dg.DagsterRunStatus.STARTED
     )
     skipped = sensor(dg.build_sensor_context(instance=instance))
     assert isinstance(skipped, dg.SkipReason)
     instance.report_run_failed(waiting)
     assert isinstance(sensor(dg.build_sensor_context(instance=instance)), dg.RunRequest)
-    execute(defs, automation.LOAD)
+    execute(defs, LOAD)
     assert isinstance(sensor(dg.build_sensor_context(instance=instance)), dg.SkipReason)
 
 
@@ -155,28 +140,31 @@ def requests(schedule: dg.ScheduleDefinition, instance: dg.DagsterInstance) -> l
 
 
 def span(request: dg.RunRequest) -> tuple[str, str]:
-    return request.tags[automation.RANGE_START], request.tags[automation.RANGE_END]
+    return request.tags[RANGE_START], request.tags[RANGE_END]
 
 
 @pytest.mark.usefixtures("landed")
 def test_the_schedules_ask_for_what_is_due_and_nothing_else(
     instance: dg.DagsterInstance, settings: Settings, defs: dg.Definitions
 ) -> None:
-    rollups, archives = automation.rollup_schedule(settings), automation.archive_schedule(settings)
+    rollups, archives = (
+        automation.rollup_schedule(settings),
+        automation.archive_schedule(settings, catalog(settings)),
+    )
     assert requests(rollups, instance) == requests(archives, instance) == []
-    execute(defs, automation.LOAD)
+    execute(defs, LOAD)
     (rollup,) = requests(rollups, instance)
     assert span(rollup) == (FIRST, LATE)
     assert requests(archives, instance) == []
-    execute(defs, automation.ROLLUP, "ip_traffic_daily", (DAYS[0], TODAY))
+    execute(defs, ROLLUP, "ip_traffic_daily", (DAYS[0], TODAY))
     assert requests(rollups, instance) == []
     (archive,) = requests(archives, instance)
     assert span(archive) == (FIRST, OLD)
     assert archive.asset_selection == [dg.AssetKey("ip_traffic_archive")]
-    execute(defs, automation.ARCHIVE, "ip_traffic_archive", (DAYS[0], DAYS[1]))
+    execute(defs, ARCHIVE, "ip_traffic_archive", (DAYS[0], DAYS[1]))
     assert requests(archives, instance) == []
     land_rows(settings.landing, DAYS[1], 100, 5)
-    execute(defs, automation.LOAD)
+    execute(defs, LOAD)
     (late,) = requests(rollups, instance)
     assert span(late) == (OLD, OLD)
 
@@ -185,11 +173,11 @@ def test_the_schedules_ask_for_what_is_due_and_nothing_else(
 def test_several_tables_and_gaps_are_asked_for_in_one_tick(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, defs: dg.Definitions
 ) -> None:
-    execute(defs, automation.LOAD)
-    execute(defs, automation.ROLLUP, "ip_traffic_daily", (DAYS[0], TODAY))
-    execute(defs, automation.ARCHIVE, "ip_traffic_archive", (DAYS[1], DAYS[1]))
+    execute(defs, LOAD)
+    execute(defs, ROLLUP, "ip_traffic_daily", (DAYS[0], TODAY))
+    execute(defs, ARCHIVE, "ip_traffic_archive", (DAYS[1], DAYS[1]))
     monkeypatch.setenv("GATEWAY_HOT_DAYS", '{"ip_traffic": 6, "ip_traffic_daily": 0}')
-    archives = automation.archive_schedule(load_settings())
+    archives = automation.archive_schedule(load_settings(), catalog(load_settings()))
     asked = [(request.asset_selection, span(request)) for request in requests(archives, instance)]
     assert asked == [
         ([dg.AssetKey("ip_traffic_archive")], (FIRST, FIRST)),
@@ -203,7 +191,7 @@ def test_old_runs_go_and_partitions_stay(
     instance: dg.DagsterInstance, defs: dg.Definitions, tmp_path: Path
 ) -> None:
     run_all(defs)
-    newest = [execute(defs, automation.LOAD) for _ in range(3)][-1]
+    newest = [execute(defs, LOAD) for _ in range(3)][-1]
     before = {path.stem for path in (tmp_path / "home" / "history" / "runs").glob("*-*.db")}
     assert forget_old_runs(instance, datetime.now(UTC), keep_newest=1) == 3
     after = {path.stem for path in (tmp_path / "home" / "history" / "runs").glob("*-*.db")}
@@ -232,8 +220,14 @@ def test_dagster_loads_the_code_location_as_its_servers_do() -> None:
 
 def test_everything_starts_by_itself(settings: Settings) -> None:
     assert automation.landing_sensor(settings).default_status is dg.DefaultSensorStatus.RUNNING
-    for schedule in (automation.rollup_schedule, automation.archive_schedule):
-        assert schedule(settings).default_status is dg.DefaultScheduleStatus.RUNNING
+    tables = catalog(settings)
+    for schedule in (
+        automation.rollup_schedule(settings),
+        automation.archive_schedule(settings, tables),
+    ):
+        assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+    for sensor in (partitions_sensor(settings, tables), report_sensor()):
+        assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
 
 
 def test_definitions_load_without_pandas_pyarrow_and_duckdb() -> None:

@@ -1,0 +1,60 @@
+"""SIGKILL while other processes write and ask: every row is answered once, by everybody.
+
+``python -m tests.tiering_kills`` runs longer campaigns: any seed, any number of kills, every call
+of a work (FIRST 1, STEP 1) instead of some.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+RANDOM_KILLS = 100  # of each seed
+
+
+def campaign(*arguments: object, seconds: float) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.tiering_kills", *map(str, arguments)],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=seconds,
+    )
+    assert done.returncode == 0, done.stderr[-8000:]
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_five_hundred_kills_at_random_moments(seed: int) -> None:
+    found = campaign(seed, RANDOM_KILLS, seconds=600)
+    assert found["kills"] >= RANDOM_KILLS
+    assert found["reads"] >= RANDOM_KILLS
+    assert found["writes"] >= 10 * RANDOM_KILLS
+
+
+@pytest.mark.parametrize(
+    ("work", "first", "step", "at_least"),
+    [
+        ("archive", 3, 53, 7),
+        ("prune", 5, 67, 7),
+        ("restore", 7, 31, 7),
+        ("compact", 9, 31, 7),
+        ("shorten", 11, 89, 7),
+        ("erase", 13, 47, 7),
+        ("expire", 15, 29, 7),
+        ("months", 17, 23, 7),
+    ],
+)
+@pytest.mark.parametrize("form", ["counted", "composite"])
+def test_kills_at_calls_of_one_work(
+    work: str, form: str, first: int, step: int, at_least: int
+) -> None:
+    found = campaign(work, first, step, form, seconds=300)
+    assert found["kills"] >= at_least
