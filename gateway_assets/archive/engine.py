@@ -223,7 +223,7 @@ class UniversalArchiver:
         with self._alone(model_or_table), self._working(model_or_table) as source:
             steps = [s for s in self._steps(source) if isinstance(s, Compact | Rewrite)]
             self._execute(source, steps, result, progress)
-            result.months = [month.month for month in build_months(source)]
+            self._build_months(source, result)
             sweep(source)
         result.seconds = time.monotonic() - started
         return result
@@ -268,7 +268,7 @@ class UniversalArchiver:
                     break
                 self._execute(source, due, result, silent)
             if self._settings.archive_enabled:
-                result.months = [month.month for month in build_months(source)]
+                self._build_months(source, result)
             forget_old(source)
             result.changes += [c for c in source.table.changes if c not in result.changes]
             if self._settings.archive_vacuum and shrinking:
@@ -333,6 +333,13 @@ class UniversalArchiver:
             result.files.append(exported.path)
             result.rows += exported.rows
             result.bytes += exported.size
+
+    def _build_months(self, source: Source, result: ArchiveResult) -> None:
+        try:
+            result.months = [month.month for month in build_months(source)]
+        except (ArchiveError, LandingError) as error:
+            # A copy is not needed; the damage in its way has to be known.
+            result.failed.setdefault("monthly copies", error.message)
 
     def _keep(self, day: int, reason: str, hot: bool, result: ArchiveResult) -> None:
         name = clock.day_text(day)

@@ -130,7 +130,7 @@ def _removed_on_error(path: Path) -> Iterator[None]:
 
 def _build(source: Source, month: str, files: list[ArchiveFile]) -> Month:
     fields = source.fields_of(files[0])
-    check_whole(files, fields, source.root)
+    check_whole([f for f in files if f.number not in source.fresh], fields, source.root)
     root = folder(source.root)
     name = f"{source.table.name}/{month}-{secrets.token_hex(4)}.parquet"
     path = root / name

@@ -41,8 +41,9 @@ class Pace:
         self._unrested += seconds
         if rows:
             self._adapt(seconds)
-        if self._pause and self._unrested >= LOCK_SECONDS / 2:
-            time.sleep(max(self._pause, self._unrested))
+        if self._pause and self._unrested >= LOCK_SECONDS:
+            # A lock that was held for long is made up for by as long a pause.
+            time.sleep(max(self._pause, seconds - LOCK_SECONDS))
             self._unrested = 0.0
 
     def rest(self, worked: float) -> None:

@@ -216,7 +216,9 @@ def _foreign(connection: sqlite3.Connection, declared: Declared, line: TableLine
     else:
         version = 0
         written = (
-            FORMATS[line.time_format] if line.time_format else time_format(connection, table, time)
+            FORMATS[line.time_format]
+            if line.time_format
+            else time_format(connection, table, time, is_integer=_is_integer(shape, time))
         )
         now = Drift(guessed_fields(connection, table, shape, time, written), (), ())
     _check(line, shape)
@@ -242,6 +244,10 @@ def _foreign(connection: sqlite3.Connection, declared: Declared, line: TableLine
         fire_triggers=line.triggers == "fire",
         about=line.about,
     )
+
+
+def _is_integer(shape: Shape, name: str) -> bool:
+    return any(column.name == name and column.affinity == "INTEGER" for column in shape.columns)
 
 
 def _dedup(line: TableLine, shape: Shape) -> tuple[Key, ...]:

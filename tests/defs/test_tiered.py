@@ -432,12 +432,13 @@ def test_a_run_waits_while_another_archiver_runs(
     monkeypatch.setattr(engine, "LOCK_WAIT_SECONDS", 0.2)
     monkeypatch.setattr(cold, "BUSY_PAUSE_SECONDS", 1)
     run = runs.ARCHIVE, "events_archive", (TODAY - 8, TODAY - 5)
-    with exclusive(settings.archive.parent / ".lock", "another"), monkeypatch.context() as patched:
+    lock = engine.lock_of(settings, find(settings, "events"))
+    with exclusive(lock, "another"), monkeypatch.context() as patched:
         patched.setattr(cold, "BUSY_RETRIES", 1)
         with pytest.raises(GatewayError):
             execute(defs, *run)
     with ExitStack() as held:
-        held.enter_context(exclusive(settings.archive.parent / ".lock", "another"))
+        held.enter_context(exclusive(lock, "another"))
         threading.Timer(4, held.close).start()
         started = time.monotonic()
         execute(defs, *run)
