@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway_assets.errors import ConfigError, UsageError
+from gateway_assets.errors import ConfigError
 from gateway_assets.model import Column, Kind
 from gateway_assets.settings import Settings
 from gateway_assets.sources import ip_traffic
@@ -33,15 +33,6 @@ IP_TRAFFIC_DAILY = daily(
 )
 
 TABLES: tuple[Table, ...] = (IP_TRAFFIC, IP_TRAFFIC_DAILY)
-
-
-def table_named(name: str) -> Table:
-    """The declared table of that name. Raises UsageError listing those that exist."""
-    for table in TABLES:
-        if table.name == name:
-            return table
-    known = ", ".join(table.name for table in TABLES)
-    raise UsageError(f"there is no table {name!r}", hint=f"tables: {known}")
 
 
 def rollups_of(name: str) -> tuple[Table, ...]:

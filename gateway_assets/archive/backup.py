@@ -9,7 +9,6 @@ from contextlib import closing
 from pathlib import Path
 
 from gateway_assets import clock
-from gateway_assets.archive import manifest
 from gateway_assets.errors import ArchiveError
 from gateway_assets.files.appear import explained, make_directory, partial_path, sync_directory
 
@@ -45,13 +44,6 @@ def backup(connection: sqlite3.Connection, database: Path, folder: Path) -> Path
         finally:
             partial.unlink(missing_ok=True)
     return path
-
-
-def first_backup(connection: sqlite3.Connection, database: Path, folder: Path) -> Path | None:
-    """The backup before anything is archived from a database; None when there was one before."""
-    if manifest.fact(connection, "backup"):
-        return None
-    return backup(connection, database, folder)
 
 
 def check_space(place: Path, needed: int, what: str) -> None:

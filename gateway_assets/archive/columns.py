@@ -19,7 +19,6 @@ from gateway_assets.model import Kind
 from gateway_assets.tiers.fields import WHOLE_END, Field, Misfit, check_types, is_text
 from gateway_assets.tiers.times import Epoch
 
-_NONE = type(None)
 # SQLite's own names of types, and one for text that is no UTF-8, which is kept as hexadecimal.
 _TYPE_NAMES = {int: "integer", float: "real", str: "text", bytes: "blob"}
 BROKEN_TEXT = "text in hex"

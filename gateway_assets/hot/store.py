@@ -7,7 +7,7 @@ drop this one's locks (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from gateway_assets.files.appear import explained, make_directory
 from gateway_assets.hot.schema import create_all
 
 BUSY_SECONDS = 30.0
-SETTLE_TRIES = 5
 
 
 @contextmanager
@@ -72,27 +71,6 @@ def reading(connection: sqlite3.Connection) -> Iterator[None]:
     """One read transaction: every query inside sees the same state."""
     with _transaction(connection, "BEGIN DEFERRED"):
         yield
-
-
-def settle(connection: sqlite3.Connection, work: Callable[[], None]) -> None:
-    """Run work that reads much and then writes a little, in one transaction.
-
-    SQLite lets a read transaction write only if nobody has written since it began. So when the
-    first write of ``work`` succeeds, all it has read is still true, and the write lock is held
-    only from there on. When somebody wrote in between, ``work`` runs again, the last time under
-    the write lock from the start. ``work`` must do nothing lasting before its first write.
-    """
-    for _ in range(SETTLE_TRIES - 1):
-        try:
-            with reading(connection):
-                work()
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                raise
-        else:
-            return
-    with writing(connection):
-        work()
 
 
 @contextmanager
