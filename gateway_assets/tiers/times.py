@@ -190,6 +190,7 @@ class Spelled(Text):
 
     def raw(self, moments: Moments) -> list[str]:
         unit = {"": "s", ".SSS": "ms"}.get(self.fraction, "us")
+        # NumPy's stubs know units only as literals.
         texts = np.datetime_as_string(moments.astype("M8[us]"), unit=unit).tolist()  # type: ignore[call-overload]
         if self.fraction == "[.SSSSSS]":
             texts = [t[:19] if t.endswith(".000000") else t for t in texts]

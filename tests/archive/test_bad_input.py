@@ -45,6 +45,7 @@ from tests.tiers.places import (
     files,
     make,
     number,
+    patient,
     run,
     text_at,
 )
@@ -58,10 +59,6 @@ def two_days() -> Settings:
     rows = [(None, at(OLD + n % 2, n), f"value {n * n}") for n in range(40)]
     make(TABLE, "t", [*rows, (None, at(TODAY), "now")])
     return declare()
-
-
-def patient(settings: Settings) -> Settings:
-    return settings.model_copy(update={"archive_grace_hours": 24.0})
 
 
 @pytest.mark.parametrize(

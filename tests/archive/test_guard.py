@@ -10,7 +10,7 @@ from gateway_assets import clock
 from gateway_assets.archive.engine import UniversalArchiver
 from gateway_assets.errors import ArchiveError
 from gateway_assets.settings import Settings
-from tests.tiers.places import OLD, TODAY, answered, archive, at, declare, make, run
+from tests.tiers.places import OLD, TODAY, answered, archive, at, declare, make, patient, run
 
 COUNTED = "id INTEGER PRIMARY KEY AUTOINCREMENT, ts INTEGER, v TEXT"
 
@@ -20,7 +20,7 @@ def hidden() -> Settings:
     """One row of a day that is published and hidden, one of today."""
     make(f"CREATE TABLE t ({COUNTED})", "t", [(1, at(OLD), "old"), (2, at(TODAY), "new")])
     settings = declare()
-    archive(settings.model_copy(update={"archive_grace_hours": 24}))
+    archive(patient(settings))
     return settings
 
 

@@ -64,6 +64,11 @@ def archive(settings: Settings, name: str = "t", **given: Any) -> ArchiveResult:
     return result
 
 
+def patient(settings: Settings) -> Settings:
+    """The same, but archived rows stay hidden in hot for a day."""
+    return settings.model_copy(update={"archive_grace_hours": 24.0})
+
+
 def answered(settings: Settings, name: str = "t", columns: str = "*") -> Rows:
     """Every row that the bridge answers."""
     rows = UnifiedQueryBridge(settings).rows(f'SELECT {columns} FROM "{name}"')

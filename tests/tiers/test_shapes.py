@@ -35,16 +35,12 @@ from tests.tiers.places import (
     files,
     make,
     number,
+    patient,
     run,
     text_at,
 )
 
 COUNTED = "id INTEGER PRIMARY KEY AUTOINCREMENT, ts INTEGER"
-
-
-def patient(settings: Settings) -> Settings:
-    """The same, but archived rows stay hidden in hot for a day."""
-    return settings.model_copy(update={"archive_grace_hours": 24.0})
 
 
 def there_and_back(settings: Settings, name: str = "t", table: str = "t", leave: int = 2) -> None:
