@@ -10,6 +10,7 @@ import gc
 import hashlib
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ from gateway_assets.archive.plan import (
     Prune,
     Rewrite,
     Step,
+    hidden_step,
     look,
     plan,
     rules_for,
@@ -291,27 +293,55 @@ class UniversalArchiver:
     def _execute(
         self, source: Source, steps: Sequence[Step], result: ArchiveResult, progress: Progress
     ) -> None:
-        for number, step in enumerate(steps, start=1):
-            started = time.monotonic()
-            try:
-                self._act(source, step, result)
-            except (ArchiveError, LandingError) as error:
-                # One damaged day must not keep the others, and tomorrow's, where they are.
-                result.failed[clock.day_text(step.day)] = error.message
-            progress(number, len(steps))
-            if not isinstance(step, Keep):
-                source.pace.rest(time.monotonic() - started)
+        """Chunks of prunes are done when the lock may be taken again; until then other steps go on.
 
-    def _act(self, source: Source, step: Step, result: ArchiveResult) -> None:
+        One damaged day must not keep the others, and tomorrow's, where they are.
+        """
+        prunes: deque[Prune] = deque()
+        chunks = self._chunks(source, prunes, result)
+        for number, step in enumerate(steps, start=1):
+            if isinstance(step, Prune):
+                prunes.append(step)
+            elif isinstance(step, Keep):
+                if step.reason != "archived":
+                    self._keep(step.day, step.reason, step.hot, result)
+            else:
+                with _working_on(source, step, result):
+                    prunes.extend(self._act(source, step, result))
+            while source.pace.is_due and next(chunks):
+                pass
+            progress(number - len(prunes), len(steps))
+        while next(chunks):
+            progress(max(len(steps) - len(prunes), 0), len(steps))
+        progress(len(steps), len(steps))
+
+    def _chunks(
+        self, source: Source, prunes: deque[Prune], result: ArchiveResult
+    ) -> Iterator[bool]:
+        """Prune chunk by chunk what waits; whether there was any. It never ends."""
+        while True:
+            if not prunes:
+                yield False
+                continue
+            step = prunes.popleft()
+            chunks = prune(source, step.file)
+            while True:
+                pruned = None
+                with _working_on(source, step, result):
+                    pruned = next(chunks, None)
+                if pruned is None:
+                    break
+                result.pruned_rows += pruned.rows
+                if pruned.stopped:
+                    result.kept[clock.day_text(step.day)] = pruned.stopped
+                yield True
+
+    def _act(self, source: Source, step: Step, result: ArchiveResult) -> Iterator[Prune]:
+        """Carry out a step; what may be pruned at once because of it."""
         name = clock.day_text(step.day)
         match step:
             case Export():
-                self._export(source, step.day, result)
-            case Prune():
-                pruned = prune(source, step.file)
-                result.pruned_rows += pruned.rows
-                if pruned.stopped:
-                    result.kept[name] = pruned.stopped
+                yield from self._export(source, step.day, result)
             case Rewrite():
                 shorten(source, step.file)
             case Compact():
@@ -319,11 +349,8 @@ class UniversalArchiver:
                     result.compacted_days.append(name)
             case Expire():
                 result.expired_rows += expire_day(source, step.day)
-            case Keep():
-                if step.reason != "archived":
-                    self._keep(step.day, step.reason, step.hot, result)
 
-    def _export(self, source: Source, day: int, result: ArchiveResult) -> None:
+    def _export(self, source: Source, day: int, result: ArchiveResult) -> Iterator[Prune]:
         self._check_rollups(source, day)
         exported = export_day(source, day)
         if exported is None:
@@ -333,6 +360,11 @@ class UniversalArchiver:
             result.files.append(exported.path)
             result.rows += exported.rows
             result.bytes += exported.size
+            file = manifest.file_numbered(source.connection, exported.number)
+            if file is not None and file.state == "published":
+                following = hidden_step(file, rules_for(source.table, self._settings))
+                if isinstance(following, Prune):
+                    yield following
 
     def _build_months(self, source: Source, result: ArchiveResult) -> None:
         try:
@@ -391,8 +423,10 @@ class UniversalArchiver:
                 result.set_aside = [str(path) for path in prepared.set_aside]
             if source.table.shape.is_referred_to_wrongly:
                 connection.execute("PRAGMA foreign_keys=OFF")  # prune looks for references itself
+            connection.execute("PRAGMA wal_autocheckpoint=0")  # see ``Source.checkpoint``
             sweep(source)
             yield source
+            source.checkpoint()
 
     def _source(
         self, connection: sqlite3.Connection, declared: Declared, batch_size: int | None
@@ -425,6 +459,17 @@ def _uncollected() -> Iterator[None]:
     finally:
         if collecting:
             gc.enable()
+
+
+@contextmanager
+def _working_on(source: Source, step: Step, result: ArchiveResult) -> Iterator[None]:
+    """Note the failure of a day, and leave the processor to others for a while."""
+    started = time.monotonic()
+    try:
+        yield
+    except (ArchiveError, LandingError) as error:
+        result.failed[clock.day_text(step.day)] = error.message
+    source.pace.rest(time.monotonic() - started)
 
 
 def lock_of(settings: Settings, declared: Declared) -> Path:

@@ -238,7 +238,7 @@ def _erase_hot(source: Source, given: Mapping[str, str]) -> int:
     while True:
         limit = source.pace.rows
         bound = [*params, limit] if rowid else params
-        with source.pace.locking(limit), writing(connection):
+        with source.writing(limit):
             _count_hot_removed(source, condition, bound)
             delete = sql("DELETE FROM {t} WHERE {c}", t=table.table, c=condition)
             rows = _deleted(source, delete, bound)

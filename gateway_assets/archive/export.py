@@ -29,7 +29,7 @@ from gateway_assets.archive.verify import file_sha256
 from gateway_assets.errors import ArchiveError
 from gateway_assets.files.appear import explained, make_directory, partial_path, sync_directory
 from gateway_assets.hot.dirty import dirty_days
-from gateway_assets.hot.store import reading, writing, writing_lightly
+from gateway_assets.hot.store import reading, writing
 from gateway_assets.tiers.fields import Misfit
 from gateway_assets.tiers.reflect import column_names
 
@@ -37,6 +37,7 @@ CHANGED_TRIES = 3
 
 
 class Exported(NamedTuple):
+    number: int  # of the file in the manifest
     rows: int
     size: int
     path: str
@@ -65,7 +66,7 @@ def _export(source: Source, day: int, path: str) -> Exported | None:
     target = source.root / path
     partial = partial_path(target)
     with explained(target):
-        with source.pace.locking(), writing_lightly(source.connection):
+        with source.writing(lightly=True):
             number = manifest.reserve(source.connection, source.table, day, path)
         try:
             facts = _write(source, day, partial)
@@ -77,7 +78,7 @@ def _export(source: Source, day: int, path: str) -> Exported | None:
             partial.unlink(missing_ok=True)
             _drop_reservation(source, number)
     source.fresh.add(number)
-    return Exported(facts.rows, size, path)
+    return Exported(number, facts.rows, size, path)
 
 
 def _write(source: Source, day: int, partial: Path) -> Facts:
@@ -113,7 +114,7 @@ def _publish(source: Source, day: int, number: int, facts: Facts, names: tuple[P
     size, sha256 = partial.stat().st_size, file_sha256(partial)
     connection, table = source.connection, source.table
     source.check_in_place()
-    with _named_on_commit(partial, target), source.pace.locking(), writing(connection):
+    with _named_on_commit(partial, target), source.writing():
         reserved = manifest.file_numbered(connection, number)
         if reserved is None or reserved.state != "writing":
             raise CalledOff

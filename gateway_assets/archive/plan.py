@@ -160,7 +160,7 @@ def _day_steps(
     if day in state.visible_days:
         yield _visible_step(day, bool(hiding), day in state.archived, state, rules)
     for file in hiding:
-        yield _hidden_step(file, rules)
+        yield hidden_step(file, rules)
     if day in state.visible_days or hiding:
         return
     if rules.first_kept_day is not None and day < rules.first_kept_day and rules.enabled:
@@ -201,7 +201,8 @@ def _why_keep(day: int, state: TableState, rules: Rules) -> str:
     return ""
 
 
-def _hidden_step(file: ArchiveFile, rules: Rules) -> Step:
+def hidden_step(file: ArchiveFile, rules: Rules) -> Step:
+    """What becomes of a published file."""
     due = file.published_at + rules.grace
     if not rules.enabled:
         return Keep(file.day, "archived; hot copy kept: archiving is switched off")

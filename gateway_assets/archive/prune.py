@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway_assets import clock
 from gateway_assets.archive import manifest
@@ -24,21 +24,20 @@ from gateway_assets.archive.source import Source
 from gateway_assets.archive.verify import damage
 from gateway_assets.errors import ArchiveDamaged, ArchiveError
 from gateway_assets.hot.sql import Fragment, quoted, sql
-from gateway_assets.hot.store import reading, writing_lightly
+from gateway_assets.hot.store import reading
 from gateway_assets.tiers.fields import Misfit
 from gateway_assets.tiers.tiered import Tiered
 
 
-class Pruned:
-    """How many rows went, and why not all of them did (empty when all did)."""
+class Pruned(NamedTuple):
+    """How many rows went, and why no more of them can (empty when they can, or all have gone)."""
 
-    def __init__(self) -> None:
-        self.rows = 0
-        self.stopped = ""
+    rows: int
+    stopped: str = ""
 
 
-def prune(source: Source, file: ArchiveFile) -> Pruned:
-    """Delete the hot copies of a published file's rows.
+def prune(source: Source, file: ArchiveFile) -> Iterator[Pruned]:
+    """Delete the hot copies of a published file's rows, a chunk each time it is advanced.
 
     A file that this very run has read back is not read a third time: the guard would have taken
     its publication back had a row changed since.
@@ -51,10 +50,10 @@ def prune(source: Source, file: ArchiveFile) -> Pruned:
         if found:
             raise ArchiveDamaged(found, hint="nothing was deleted; see: gateway archive verify")
         _compare(source, file)
-    pruned = Pruned()
-    while _prune_chunk(source, file.number, pruned):
-        pass
-    return pruned
+    more = True
+    while more:
+        more, pruned = _prune_chunk(source, file.number)
+        yield pruned
 
 
 def _hidden_query(
@@ -116,24 +115,25 @@ def _is_same(source: Source, file: ArchiveFile) -> bool:
     )
 
 
-def _prune_chunk(source: Source, number: int, pruned: Pruned) -> bool:
+def _prune_chunk(source: Source, number: int) -> tuple[bool, Pruned]:
     """Delete one chunk; whether there may be more."""
     connection, table = source.connection, source.table
     source.check_in_place()
     # Lost with the power, a chunk is hidden again: its file is on disk since it was published.
-    with source.pace.locking(source.pace.rows), writing_lightly(connection):
+    with source.writing(source.pace.rows, lightly=True):
         file = manifest.file_numbered(connection, number)
         if file is None or file.state != "published":
-            pruned.stopped = "its rows changed meanwhile; it is archived again by the next run"
-            return False
+            return False, Pruned(
+                0, "its rows changed meanwhile; it is archived again by the next run"
+            )
         check_guarded(connection, table)
         bound = _boundary(source, file)
         chunk = file.hidden_until if bound is None else bound
         condition, params = _hidden(table, file)
         params = (params[0], chunk)
-        pruned.stopped = _still_needed(source, condition, params)
-        if pruned.stopped:
-            return False
+        needed = _still_needed(source, condition, params)
+        if needed:
+            return False, Pruned(0, needed)
         last = bound is None
         manifest.update(
             connection, number, hidden_from=chunk, state="archived" if last else "published"
@@ -142,8 +142,8 @@ def _prune_chunk(source: Source, number: int, pruned: Pruned) -> bool:
         delete = sql(
             "DELETE FROM {table} WHERE {condition}", table=table.table, condition=condition
         )
-        pruned.rows += connection.execute(delete, params).rowcount
-    return not last
+        pruned = Pruned(connection.execute(delete, params).rowcount)
+    return not last, pruned
 
 
 def _boundary(source: Source, file: ArchiveFile) -> Any:

@@ -68,7 +68,7 @@ def _restore_file(source: Source, file: ArchiveFile) -> int:
     columns, fields = _columns(source, file)
     restored = 0
     for chunk in _chunks(source, file, fields, columns):
-        with source.pace.locking(len(chunk)), writing(connection):
+        with source.writing(len(chunk)):
             now = manifest.file_numbered(connection, file.number)
             if now is None or now.state != "archived":
                 raise ArchiveError(f"{file.path} changed while it was restored", hint="run again")

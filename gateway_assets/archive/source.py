@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway_assets.archive.manifest import ArchiveFile
 from gateway_assets.archive.pace import Pace
 from gateway_assets.errors import ArchiveDamaged, StoreError
+from gateway_assets.hot.store import writing, writing_lightly
 from gateway_assets.tiers.catalog import stored_schema
 from gateway_assets.tiers.fields import Field
 from gateway_assets.tiers.tiered import Tiered
+
+CHECKPOINT_SECONDS = 0.05  # of locking: some thousand pages
 
 
 @dataclass(slots=True)
@@ -25,6 +31,29 @@ class Source:
     memory: int = 32 * 2**20  # bytes of rows held at a time
     pace: Pace = field(default_factory=Pace)
     fresh: set[int] = field(default_factory=set)  # files verified by this very run
+    _unchecked: float = 0.0
+
+    @contextmanager
+    def writing(self, rows: int = 0, *, lightly: bool = False) -> Iterator[None]:
+        """One write transaction at the table's pace; ``rows`` it moves, when they can adapt to it.
+
+        The log is checkpointed by ``checkpoint`` and not inside a COMMIT, so that its time is not
+        one of locking.
+        """
+        self.pace.wait(rows)
+        with writing_lightly(self.connection) if lightly else writing(self.connection):
+            started = time.monotonic()
+            yield
+        seconds = time.monotonic() - started
+        self.pace.locked_for(seconds, rows)
+        self._unchecked += seconds
+        if self._unchecked > CHECKPOINT_SECONDS:
+            self.checkpoint()
+
+    def checkpoint(self) -> None:
+        """Copy the log into the database as far as no reader needs it; nobody waits for that."""
+        self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        self._unchecked = 0.0
 
     def fields_of(self, file: ArchiveFile) -> tuple[Field, ...]:
         """The columns a file was written with."""

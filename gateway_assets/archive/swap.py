@@ -62,7 +62,7 @@ def replace_files(
         facts = _write(source, source.root / staged, batches, fields, first.day)
         size = (source.root / staged).stat().st_size
         sha256 = file_sha256(source.root / staged)
-    with source.pace.locking(), writing(connection):
+    with source.writing():
         for file in old:
             now = manifest.file_numbered(connection, file.number)
             if now is None or now.state != "archived":

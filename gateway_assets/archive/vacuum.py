@@ -7,6 +7,7 @@ little is left (measured: 60 ms for 6 MB). Free pages are used again by new rows
 from __future__ import annotations
 
 import sqlite3
+import time
 
 from gateway_assets.archive.backup import check_space
 from gateway_assets.archive.source import Source
@@ -24,10 +25,11 @@ def shrink(source: Source) -> int:
     if gain < LEAST_GAIN or gain < live or live > MOST_LIVE:
         return 0
     check_space(source.table.database.parent, 2 * live, "VACUUM")
-    with source.pace.locking():
-        try:
-            connection.execute("VACUUM")
-        except sqlite3.OperationalError:
-            return 0  # somebody is reading or writing; the next run tries again
+    started = time.monotonic()
+    try:
+        connection.execute("VACUUM")
+    except sqlite3.OperationalError:
+        return 0  # somebody is reading or writing; the next run tries again
+    source.pace.locked_for(time.monotonic() - started)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return int(gain)

@@ -297,21 +297,21 @@ def breaking_off(place: Place, call: int, after: bool) -> Iterator[None]:
 @contextmanager
 def acting_before(call: int, act: Callable[[], None]) -> Iterator[None]:
     """Do something just before the n-th write transaction of a run."""
-    real = pace.Pace.locking
+    real = pace.Pace.wait
     calls = 0
 
-    def locking(self: pace.Pace, rows: int = 0) -> Any:
+    def wait(self: pace.Pace, rows: int = 0) -> None:
         nonlocal calls
         calls += 1
         if calls == call:
             act()
-        return real(self, rows)
+        real(self, rows)
 
-    pace.Pace.locking = locking  # type: ignore[method-assign]
+    pace.Pace.wait = wait  # type: ignore[method-assign]
     try:
         yield
     finally:
-        pace.Pace.locking = real  # type: ignore[method-assign]
+        pace.Pace.wait = real  # type: ignore[method-assign]
 
 
 class Tiering(RuleBasedStateMachine):
