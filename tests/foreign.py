@@ -162,14 +162,18 @@ class Foreign:
 
     def create(self) -> None:
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        lines = (
-            f'[[tables]]\nname = "{TABLE}"\ndatabase = "app.db"\ntime = "at"\n'
-            f"hot_days = {HOT_DAYS}\nwhere = \"status = '{DONE}'\"\n{self._line}\n"
-        )
-        (self.data_dir / "tables.toml").write_text(lines, "utf-8")
+        self.declare()
         with self.opened() as connection:
             connection.execute(f"PRAGMA journal_mode={self.form.journal}")
             connection.executescript(self.form.create)
+
+    def declare(self, more: str = "") -> None:
+        """Write the line of the table, with ``more`` settings in it."""
+        lines = (
+            f'[[tables]]\nname = "{TABLE}"\ndatabase = "app.db"\ntime = "at"\n'
+            f"hot_days = {HOT_DAYS}\nwhere = \"status = '{DONE}'\"\n{self._line}\n{more}\n"
+        )
+        (self.data_dir / "tables.toml").write_text(lines, "utf-8")
 
     def settings(self, grace_hours: float = 0) -> Settings:
         return load_settings(

@@ -191,8 +191,7 @@ def _without_months(foreign: Foreign) -> list[Event]:
 def _with_an_old_day(foreign: Foreign) -> list[Event]:
     """Days beyond ``keep_days``, which is declared only now."""
     events = _with_two_files(foreign)
-    with (foreign.data_dir / "tables.toml").open("a", encoding="utf-8") as file:
-        file.write(KEEP_LINE)
+    foreign.declare(KEEP_LINE)
     return events
 
 

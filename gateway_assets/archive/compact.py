@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway_assets.archive import manifest
 from gateway_assets.archive.duck import sorted_rows
 from gateway_assets.archive.filters import answering_rows, regrouped
-from gateway_assets.archive.known import forget_until
+from gateway_assets.archive.known import forget_day
 from gateway_assets.archive.manifest import ArchiveFile, live_files
 from gateway_assets.archive.source import Source
 from gateway_assets.archive.swap import replace_files
@@ -51,5 +51,5 @@ def expire_day(source: Source, day: int) -> int:
         for file, totals in zip(files, gone, strict=True):
             manifest.update(connection, file.number, state="retired")
             manifest.count_removed(connection, table, day, "expired", totals.rows, totals.sums)
-        forget_until(source, day)
+        forget_day(source, day)
     return sum(totals.rows for totals in gone)

@@ -99,15 +99,18 @@ def forget_rows(source: Source, fields: Sequence[Field], rows: Iterable[tuple[An
         source.connection.executemany(delete, ([row[p] for p in places] for row in rows))
 
 
-def forget_until(source: Source, day: int) -> None:
-    """Forget the keys of rows of a day and all before it, in the caller's transaction."""
+def forget_day(source: Source, day: int) -> None:
+    """Forget the keys of rows of a day, in the caller's transaction."""
     for key in known_keys(source.table):
-        delete = sql("DELETE FROM {known} WHERE gateway_day <= ?", known=key.table)
+        delete = sql("DELETE FROM {known} WHERE gateway_day = ?", known=key.table)
         source.connection.execute(delete, (day,))
 
 
 def forget_old(source: Source) -> None:
     """Forget what is older than the table's ``dedup_days``."""
     if source.table.dedup_days is not None:
+        first = clock.day_of(clock.now()) - source.table.dedup_days
         with writing(source.connection):
-            forget_until(source, clock.day_of(clock.now()) - source.table.dedup_days - 1)
+            for key in known_keys(source.table):
+                delete = sql("DELETE FROM {known} WHERE gateway_day < ?", known=key.table)
+                source.connection.execute(delete, (first,))

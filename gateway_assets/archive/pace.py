@@ -32,7 +32,7 @@ class Pace:
     @property
     def is_due(self) -> bool:
         """Whether a transaction may begin without waiting."""
-        return self._owing() < self._pause
+        return self._owing() <= self._pause
 
     def wait(self, rows: int = 0) -> None:
         """Before a write transaction: leave others what the last ones took from them.
@@ -40,7 +40,7 @@ class Pace:
         A short one, not of ``rows``, may come early: what follows it makes up for it.
         """
         owed = self._owing()
-        if owed >= self._pause * (1 if rows else MOST_OWED) > 0:
+        if owed > self._pause * (1 if rows else MOST_OWED):
             time.sleep(owed)
             owed = 0.0
         self._owed = owed

@@ -167,3 +167,16 @@ def test_a_cut_file_is_shortened_before_its_rows_are_published_again(
         assert connection.execute(query).fetchone() == (1,)
     archive(foreign, 24)
     assert not doubled(foreign.in_tree())
+
+
+def test_a_day_that_expires_leaves_the_keys_of_older_days_known(tmp_path: Path) -> None:
+    foreign, (older, _) = filled(COUNTED, tmp_path, range(TODAY - 41, TODAY - 39), 1)
+    archive(foreign)
+    late = Event(2, older.moment, "ann", DONE, 2)
+    again = older._replace(moment=TODAY * clock.DAY)
+    with foreign.opened() as connection:
+        foreign.insert(connection, [late])
+        foreign.declare("keep_days = 39")
+        archive(foreign, 24)  # what came late is hidden and not pruned yet, so its day must wait
+        assert foreign.insert(connection, [again], "INSERT OR IGNORE") == 0
+    assert foreign.answered() == Counter([older, late])

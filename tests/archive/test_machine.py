@@ -32,6 +32,7 @@ from hypothesis.stateful import (
 
 from gateway_assets import clock
 from gateway_assets.archive import (
+    compact,
     erase,
     export,
     manifest,
@@ -64,6 +65,7 @@ AMOUNTS = st.integers(-3, 2**60)
 SLOTS = st.integers(0, 4)
 OLD_DAYS = st.sampled_from(LONG_AGO + LATELY)
 DAYS = st.sampled_from(LONG_AGO + LATELY + RECENT)
+KEEPS = st.sampled_from([39, 40])
 GRACES = st.sampled_from([0, 0, 24])
 # Where a run may break off: before or after the n-th call of one of these.
 Place = tuple[Any, str]
@@ -101,6 +103,13 @@ ARCHIVING: tuple[Place, ...] = (
     (swap, "_write"),
     (swap, "land"),
     (sweeping, "_remove"),
+)
+
+
+EXPIRING: tuple[Place, ...] = (
+    *ARCHIVING,
+    (compact, "forget_day"),
+    (manifest, "count_removed"),
 )
 
 
@@ -347,6 +356,15 @@ class Tiering(RuleBasedStateMachine):
     def archiver(self, grace: float = 0) -> UniversalArchiver:
         return UniversalArchiver(self.foreign.settings(grace))
 
+    @contextmanager
+    def keeping(self, keep_days: int) -> Iterator[int]:
+        """Let days expire meanwhile; the first day that is kept."""
+        self.foreign.declare(f"keep_days = {keep_days}")
+        try:
+            yield TODAY - keep_days
+        finally:
+            self.foreign.declare()
+
     def archived_days(self) -> list[int]:
         if not has_table(self.connection, manifest.FILES):
             return []
@@ -408,6 +426,39 @@ class Tiering(RuleBasedStateMachine):
         day = data.draw(st.sampled_from(self.archived_days()))
         self.archiver().restore(TABLE, [day], hold_days)
         assert day not in self.archived_days()
+
+    @rule(keep_days=KEEPS, grace=GRACES)
+    def expire(self, keep_days: int, grace: float) -> None:
+        """A day that is hidden and not pruned yet stays; others go."""
+        with self.keeping(keep_days) as first:
+            self.run(grace)
+        self.forget_expired(first)
+
+    @rule(keep_days=KEEPS)
+    def expire_all(self, keep_days: int) -> None:
+        with self.keeping(keep_days) as first:
+            self.run(0)
+            self.run(0)  # what stood in the way of a day's leaving may have gone with the first
+        self.forget_expired(first)
+        for event in self.app.rows.values():
+            assert not (self.may_leave(event) and clock.day_of(event.moment) < first)
+
+    @rule(
+        keep_days=KEEPS,
+        place=st.sampled_from(EXPIRING),
+        call=st.integers(1, 4),
+        after=st.booleans(),
+    )
+    def expire_breaks_off(self, keep_days: int, place: Place, call: int, after: bool) -> None:
+        with self.keeping(keep_days) as first, breaking_off(place, call, after):
+            self.run(0)
+        self.forget_expired(first)
+
+    def forget_expired(self, first: int) -> None:
+        """Old rows that are not answered any more have expired; only such may be missing."""
+        left = {event.key for event in self.foreign.answered()}
+        for key in self.app.rows.keys() - left:
+            assert clock.day_of(self.app.rows.pop(key).moment) < first
 
     @rule(key=KEYS)
     def erase_one(self, key: int) -> None:
