@@ -78,18 +78,27 @@ def build_months(source: Source) -> list[Month]:
 
 
 def drop_months(source: Source) -> None:
-    """Remove copies that do not cover exactly the files of their month."""
+    """Remove copies that do not cover exactly the files of their month, and files of no copy.
+
+    The file goes first: a copy that is known and missing is not used, while a file that is left
+    unknown could keep rows that were erased.
+    """
     live = {
         month: {file.number for file in files if file.answers_until is None}
         for month, files in _live_by_month(source).items()
     }
     for month in months(source.connection, source.table):
         if frozenset(live.get(month.month, ())) != month.covers:
+            (folder(source.root) / month.path).unlink(missing_ok=True)
             with writing(source.connection):
                 source.connection.execute(
                     "DELETE FROM gateway_archive_months WHERE number = ?", (month.number,)
                 )
-            (folder(source.root) / month.path).unlink(missing_ok=True)
+    root = folder(source.root)
+    known = {month.path for month in months(source.connection, source.table)}
+    for path in (root / source.table.name).glob("*.parquet"):
+        if str(path.relative_to(root)) not in known:
+            path.unlink()  # of a run that was killed
 
 
 def folder(root: Path) -> Path:
@@ -137,8 +146,6 @@ def _build(source: Source, month: str, files: list[ArchiveFile]) -> Month:
     taker = FactsTaker(fields)
     with explained(path):
         make_directory(path.parent)
-        for old in path.parent.glob(f"{month}-*.parquet"):
-            old.unlink()  # left by a killed run, or just dropped
         paths = [file.below(source.root) for file in files]
         with _removed_on_error(path), path.open("wb") as file:
             batches = (batch for one in paths for batch in read_batches(one, fields))

@@ -180,3 +180,14 @@ def test_a_day_that_expires_leaves_the_keys_of_older_days_known(tmp_path: Path) 
         archive(foreign, 24)  # what came late is hidden and not pruned yet, so its day must wait
         assert foreign.insert(connection, [again], "INSERT OR IGNORE") == 0
     assert foreign.answered() == Counter([older, late])
+
+
+def test_an_erased_row_is_in_no_copy_that_a_kill_left_unknown(tmp_path: Path) -> None:
+    foreign, _ = filled(COUNTED, tmp_path, range(TODAY - 65, TODAY - 55), 8)
+    archive(foreign)
+    with foreign.opened() as connection:
+        connection.execute("DELETE FROM gateway_archive_months")  # as if killed before the insert
+    copies = foreign.settings().archive.parent / "months"
+    assert list(copies.rglob("*.parquet"))
+    UniversalArchiver(foreign.settings()).erase(TABLE, {"owner": "ann"})
+    assert not list(copies.rglob("*.parquet"))
