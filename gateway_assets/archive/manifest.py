@@ -105,6 +105,21 @@ CREATE TABLE IF NOT EXISTS gateway_archive_facts (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS gateway_archive_versions (
+    table_name TEXT PRIMARY KEY,
+    version INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+MONTHS = "gateway_archive_months"
+# A new version of a table's manifest is a random number, so that one is never met again, also
+# after the database was restored from a backup. OR IGNORE would obey the statement of an
+# application that fired this: https://www.sqlite.org/lang_createtrigger.html
+_NEW_VERSION = """
+CREATE TRIGGER IF NOT EXISTS {table}_{event} AFTER {event} ON {table} BEGIN
+    INSERT INTO gateway_archive_versions SELECT {row}.table_name, 0
+    WHERE NOT EXISTS (SELECT 1 FROM gateway_archive_versions WHERE table_name = {row}.table_name);
+    UPDATE gateway_archive_versions SET version = random() WHERE table_name = {row}.table_name;
+END
 """
 _FIELDS = (
     "number, table_name, day, path, state, staged, day_from, hidden_from, hidden_until, "
@@ -187,6 +202,18 @@ def create_manifest(connection: sqlite3.Connection) -> None:
     """Add the manifest to a database, in the caller's transaction."""
     for statement in filter(str.strip, DDL.split(";\n")):
         connection.execute(statement)
+    for table in (FILES, MONTHS):
+        for event, row in (("insert", "NEW"), ("update", "NEW"), ("delete", "OLD")):
+            connection.execute(_NEW_VERSION.format(table=table, event=event, row=row))
+
+
+def version(connection: sqlite3.Connection, table_name: str) -> int:
+    """What changes whenever the manifest of a table does; 0 while there is none."""
+    if not has_table(connection, "gateway_archive_versions"):
+        return 0
+    query = "SELECT version FROM gateway_archive_versions WHERE table_name = ?"
+    row = connection.execute(query, (table_name,)).fetchone()
+    return int(row[0]) if row else 0
 
 
 def live_files(

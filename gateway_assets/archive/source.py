@@ -77,10 +77,15 @@ class Source:
 
 
 def file_fields(connection: sqlite3.Connection, file: ArchiveFile) -> tuple[Field, ...]:
-    found = stored_schema(connection, file.table_name, file.schema_version)
+    return schema_fields(connection, file.table_name, file.schema_version)
+
+
+def schema_fields(connection: sqlite3.Connection, table: str, version: int) -> tuple[Field, ...]:
+    """The columns of a table's files of one version."""
+    found = stored_schema(connection, table, version)
     if found is None:
         raise ArchiveDamaged(
-            f"{file.path}: its columns (version {file.schema_version}) are not in the database",
+            f"{table}: the columns of its files (version {version}) are not in the database",
             hint="restore the database from a backup",
         )
     fields: tuple[Field, ...] = found[1]["fields"]

@@ -1,19 +1,10 @@
-"""What SQL is let through, and a DuckDB that can touch nothing but the declared tables.
-
-One statement that reads, nothing else. The engine itself is locked as
-https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview describes: no extensions,
-no file outside the archive, no further settings.
-"""
+"""What SQL is let through: one statement that reads, nothing else."""
 
 from __future__ import annotations
-
-import re
-from pathlib import Path
 
 import duckdb
 
 from gateway_assets.errors import QueryError
-from gateway_assets.settings import Settings
 
 
 def check_statement(text: str) -> None:
@@ -31,35 +22,6 @@ def check_statement(text: str) -> None:
     if kind != duckdb.StatementType.SELECT:
         name = str(kind).rpartition(".")[2]
         raise QueryError(f"only SELECT is allowed, not {name}", hint=_EXAMPLE)
-
-
-def locked_session(settings: Settings) -> duckdb.DuckDBPyConnection:
-    """A DuckDB in memory whose settings ``lock`` makes final."""
-    session = duckdb.connect(
-        config={
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-            "allow_community_extensions": "false",
-            "python_enable_replacements": "false",
-            "memory_limit": settings.query_memory_limit,
-            "max_execution_time": str(int(settings.query_timeout_seconds * 1000)),
-        }
-    )
-    session.execute("SET TimeZone = 'UTC'")
-    return session
-
-
-def lock(session: duckdb.DuckDBPyConnection, archive: Path) -> None:
-    """From here on: files below the archive only, and no setting changes any more."""
-    allowed = [f"{archive}/", f"{exact(str(archive))}/"]
-    session.execute("SET allowed_directories = $1", [allowed])
-    session.execute("SET enable_external_access = false")
-    session.execute("SET lock_configuration = true")
-
-
-def exact(path: str) -> str:
-    """A path as DuckDB's file functions take it, with nothing in it read as a pattern."""
-    return re.sub(r"([*?\[])", r"[\1]", path)
 
 
 def refusal(error: duckdb.Error) -> QueryError:

@@ -1,4 +1,4 @@
-"""What a statement needs of each table: which columns, and which range of time.
+"""What a statement needs of each table: which columns, and which ranges of their values.
 
 DuckDB itself is asked, by EXPLAIN on empty tables of the same columns: its optimizer has pushed
 filters and projections down to the scans by then. Only conditions that are fully understood
@@ -8,15 +8,13 @@ read is never less than what the answer needs.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
-import duckdb
-
 from gateway_assets import clock
-from gateway_assets.hot.sql import Fragment, quoted, sql
+from gateway_assets.bridge.ranges import ANYTHING, Ranges, both, compared
+from gateway_assets.hot.sql import quoted
 from gateway_assets.model import INT64_MAX, INT64_MIN, Kind
 from gateway_assets.tiers.fields import Field
 from gateway_assets.tiers.tiered import Tiered
@@ -30,25 +28,25 @@ TYPES = {
     Kind.BLOB: "BLOB",
     Kind.ANY: "VARCHAR",
 }
-# These would conclude something from the tables being empty, or add filters of their own making.
-_DISABLED = (
-    "statistics_propagation,empty_result_pullup,column_lifetime,late_materialization,"
-    "join_filter_pushdown"
-)
-_MOMENT = r"'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?\+00'::[A-Z ]+"
-_WRITTEN = {
-    Kind.TIME: _MOMENT,
-    Kind.INTEGER: r"\d+",
-    Kind.TEXT: r"'\d{4}-\d\d-\d\d[^']*'",
-}
+# How a constant is written in a plan, as far as it is understood. A text with other characters
+# may be another one than is shown there.
+_MOMENT = r"'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?\+00'::TIMESTAMP WITH TIME ZONE"
+_WRITTEN = {Kind.TIME: _MOMENT, Kind.INTEGER: r"-?\d+", Kind.TEXT: r"'[\w.:/@+-]+'"}
+_DAY_TEXT = r"'\d{4}-\d\d-\d\d[^']*'"
 
 
 class Need(NamedTuple):
-    """Columns, and moments in the half-open range ``[start, end)``."""
+    """Columns, and for some of them the ranges that their values must be in. Those of the time
+    column are moments in microseconds, however it is written.
+    """
 
     columns: frozenset[str]
-    start: int = INT64_MIN
-    end: int = INT64_MAX
+    ranges: Mapping[str, Ranges] = {}
+
+    @property
+    def only_counts(self) -> bool:
+        """Whether it matters how many rows there are, and nothing else of them."""
+        return not self.columns
 
 
 def everything(table: Tiered) -> Need:
@@ -68,29 +66,15 @@ def columns_of(table: Tiered) -> list[Field]:
     return columns
 
 
-def needs(
-    session: duckdb.DuckDBPyConnection,
-    text: str,
-    params: Sequence[Any],
-    tables: Collection[Tiered],
-) -> dict[str, Need]:
-    """What a statement needs of each table; everything where DuckDB does not tell."""
-    for table in tables:
-        columns = ", ".join(f"{quoted(c.name)} {TYPES[c.kind]}" for c in columns_of(table))
-        create = "CREATE TABLE {table} ({columns})"
-        session.execute(sql(create, table=table.name, columns=Fragment(columns)))
-    session.execute(f"SET disabled_optimizers = '{_DISABLED}'")
-    try:
-        explained = session.execute(f"EXPLAIN (FORMAT JSON) {text}", list(params) or None)
-        plan = json.loads(explained.fetchall()[0][1])
-    except (duckdb.Error, ValueError, IndexError):
-        plan = []  # the statement itself will tell what is wrong with it
-    finally:
-        session.execute("RESET disabled_optimizers")
-        for table in tables:
-            session.execute(sql("DROP TABLE {table}", table=table.name))
+def definition(table: Tiered) -> str:
+    """The columns of a table as CREATE TABLE has them."""
+    return ", ".join(f"{quoted(c.name)} {TYPES[c.kind]}" for c in columns_of(table))
+
+
+def needs(plan: list[dict[str, Any]], named: Mapping[str, Tiered]) -> dict[str, Need]:
+    """What the scans of a plan need of the tables behind some names; all where that is unknown."""
     scans = [scan for root in plan for scan in _scans(root)]
-    return {table.name: _need(table, scans) for table in tables}
+    return {name: _need(name, table, scans) for name, table in named.items()}
 
 
 def _scans(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -100,16 +84,25 @@ def _scans(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _scans(child)
 
 
-def _need(table: Tiered, scans: list[dict[str, Any]]) -> Need:
+def _need(name: str, table: Tiered, scans: list[dict[str, Any]]) -> Need:
     found = [
         _scan_need(table, scan)
         for scan in scans
-        if str(scan["Table"]).rpartition(".")[2].strip('"') == table.name
+        if str(scan["Table"]).rpartition(".")[2].strip('"') == name
     ]
-    if not found:
-        return everything(table)
-    columns = frozenset(name for need in found for name in need.columns)
-    return Need(columns, min(need.start for need in found), max(need.end for need in found))
+    return either(found) if found else everything(table)
+
+
+def either(needed: Collection[Need]) -> Need:
+    """What is enough for each of several."""
+    first, *others = needed
+    columns = frozenset(name for need in needed for name in need.columns)
+    shared = {
+        name: sum((other.ranges[name] for other in others), start=ranges)
+        for name, ranges in first.ranges.items()
+        if all(name in other.ranges for other in others)
+    }
+    return Need(columns, shared)
 
 
 def _scan_need(table: Tiered, scan: dict[str, Any]) -> Need:
@@ -122,13 +115,7 @@ def _scan_need(table: Tiered, scan: dict[str, Any]) -> Need:
     mentioned = {name for name in known if _is_said(name.lower(), said, words)}
     if not projected <= known:
         return everything(table)
-    start, end = INT64_MIN, INT64_MAX
-    for low, high in _bounds(table, filters):
-        start, end = max(start, low), min(end, high)
-    # now() has moved on until the statement runs; what is recent is never cut off.
-    if end > clock.now() - clock.DAY:
-        end = INT64_MAX
-    return Need(frozenset(projected | mentioned), start, end)
+    return Need(frozenset(projected | mentioned), _ranges(table, filters))
 
 
 def _is_said(name: str, said: str, words: set[str]) -> bool:
@@ -149,24 +136,70 @@ def _texts(value: str | list[str] | None) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-def _bounds(table: Tiered, filters: list[str]) -> Iterator[tuple[int, int]]:
-    """What conditions on the time column say about moments."""
-    written = _WRITTEN.get(table.time_field.kind)
-    if written is None:
-        return
-    name = re.escape(table.time)
-    bound = rf'"?{name}"? (>=|>|<=|<|=) ({written})'
-    piece = rf"(?:optional: )?\({bound}\)"
-    pieces = re.compile(rf"\(?{piece}(?: AND {piece})*\)?")
-    for text in filters:
-        if pieces.fullmatch(text):
-            for operator, constant in re.findall(bound, text):
-                yield _range(operator, *_moments(table, constant))
+def _ranges(table: Tiered, filters: list[str]) -> dict[str, Ranges]:
+    found: dict[str, Ranges] = {}
+    for field in table.fields:
+        is_time = field.name == table.time
+        written = _DAY_TEXT if is_time and field.kind is Kind.TEXT else _WRITTEN.get(field.kind)
+        if written is None or not re.fullmatch(r"\w+", field.name):
+            continue
+        ranges = ANYTHING
+        for text in filters:
+            if field.name in text:
+                ranges = both(ranges, _said(table if is_time else None, field, written, text))
+        if is_time:
+            ranges = _with_recent(ranges)
+        if ranges != ANYTHING:
+            found[field.name] = ranges
+    return found
 
 
-def _moments(table: Tiered, constant: str) -> tuple[int, int]:
-    """The first and the last moment that a constant of the time column may mean."""
+def _with_recent(ranges: Ranges) -> Ranges:
+    """now() has moved on until the statement runs; what is recent is never cut off."""
+    recent = clock.now() - clock.DAY
+    return tuple(
+        (low, None if high is not None and high > recent else high) for low, high in ranges
+    )
+
+
+def _said(table: Tiered | None, field: Field, written: str, text: str) -> Ranges:
+    """What one filter of a plan says about a column; anything when it is not understood."""
+    name = rf'"?{re.escape(field.name)}"?'
+    bound = rf"(?:optional: )?\({name} (>=|>|<=|<|=) ({written})\)"
+    maybe = "(?:optional: )?"
+    listed = re.fullmatch(rf"{maybe}\({name} IN \(({written}(?:, {written})*)\)\)", text)
+    if listed:
+        constants = re.findall(written, listed[1])
+        return sum((_range(table, field, "=", one) for one in constants), start=())
+    for word, joined in ((" AND ", both), (" OR ", lambda one, other: (*one, *other))):
+        if re.fullmatch(rf"{bound}|{maybe}\({bound}(?:{word}{bound})*\)", text):
+            pieces = [_range(table, field, *found) for found in re.findall(bound, text)]
+            ranges = pieces[0]
+            for piece in pieces[1:]:
+                ranges = joined(ranges, piece)
+            return ranges
+    return ANYTHING
+
+
+def _range(table: Tiered | None, field: Field, operator: str, constant: str) -> Ranges:
+    """The values that a comparison lets through, never fewer."""
     text = constant.partition("::")[0].strip("'")
+    if table is None:
+        if field.kind is Kind.TIME:
+            return compared(operator, clock.parse_moment(text))
+        return compared(operator, int(text) if field.kind is Kind.INTEGER else text)
+    first, last = _moments(table, text)
+    return {
+        ">=": ((first, None),),
+        ">": ((first, None),),
+        "<=": ((None, last),),
+        "<": ((None, last),),
+        "=": ((first, last),),
+    }[operator]
+
+
+def _moments(table: Tiered, text: str) -> tuple[int, int]:
+    """The first and the last moment that a constant of the time column may mean."""
     if table.time_field.kind is Kind.TIME:
         moment = clock.parse_moment(text)
         return moment, moment
@@ -178,14 +211,3 @@ def _moments(table: Tiered, constant: str) -> tuple[int, int]:
     if day is None:
         return INT64_MIN, INT64_MAX
     return clock.day_range(day - 1)[0], clock.day_range(day + 1)[1]
-
-
-def _range(operator: str, first: int, last: int) -> tuple[int, int]:
-    """Half-open, and never narrower than the condition."""
-    return {
-        ">=": (first, INT64_MAX),
-        ">": (first, INT64_MAX),
-        "<=": (INT64_MIN, min(last, INT64_MAX - 1) + 1),
-        "<": (INT64_MIN, min(last, INT64_MAX - 1) + 1),
-        "=": (first, min(last, INT64_MAX - 1) + 1),
-    }[operator]

@@ -1,4 +1,4 @@
-"""The two tiers of tables at one moment: visible hot rows in Arrow, and the files that are live."""
+"""The two tiers of a table at one moment: visible hot rows in Arrow, and the live files."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from gateway_assets import clock
-from gateway_assets.archive.manifest import ArchiveFile, live_files
 from gateway_assets.archive.months import Month, folder, month_of, months
 from gateway_assets.archive.parquet import arrow_schema
-from gateway_assets.archive.reading import UndecodableText, batches, tolerate
-from gateway_assets.archive.source import file_fields
+from gateway_assets.archive.reading import batches
 from gateway_assets.archive.verify import file_sha256
 from gateway_assets.archive.visible import visible
+from gateway_assets.bridge.databases import Look, Snapshot
+from gateway_assets.bridge.index import LiveFile
+from gateway_assets.bridge.ranges import MOST, Ranges, hull
 from gateway_assets.bridge.scans import Need
 from gateway_assets.errors import ArchiveDamaged
 from gateway_assets.hot.sql import Fragment, quoted, sql
-from gateway_assets.hot.store import reading
-from gateway_assets.model import INT64_MAX, INT64_MIN
+from gateway_assets.model import INT64_MAX, INT64_MIN, Kind
 from gateway_assets.tiers.fields import Field, Misfit
 from gateway_assets.tiers.tiered import Tiered
 from gateway_assets.tiers.times import FIRST_DAY, LAST_DAY, Epoch
@@ -35,6 +35,7 @@ class ColdFile(NamedTuple):
     size: int
     answers_until: object
     sha256: str
+    rows: int
 
 
 class Cold(NamedTuple):
@@ -47,71 +48,74 @@ class Cold(NamedTuple):
 class Tiers(NamedTuple):
     """What a statement needs of one table's rows, each in exactly one of the two.
 
-    ``table`` has the kinds that all of these rows fit; ``hot`` the needed columns only.
+    ``table`` has the kinds that all of these rows fit. ``hot`` holds the needed columns; None
+    when only ``hot_rows`` matters. ``counted`` rows are in files of which nothing but their
+    number is needed; ``live`` are the files behind ``cold`` and its monthly copies.
     """
 
     table: Tiered
-    hot: pa.Table
+    hot: pa.Table | None
+    hot_rows: int
     cold: list[Cold]
-    live: list[ArchiveFile]
+    counted: int
+    live: list[LiveFile]
+    known_files: int
+
+    @property
+    def opened(self) -> list[ColdFile]:
+        return [file for cold in self.cold for file in cold.files]
 
 
 def read_tiers(
-    connection: sqlite3.Connection, needed: list[tuple[Tiered, Need]], root: Path
-) -> list[Tiers]:
-    """The tiers of several tables of one database, all as of the same moment."""
-    try:
-        with reading(connection):
-            return [_read(connection, table, need, root) for table, need in needed]
-    except UndecodableText:
-        tolerate(connection)
-        return read_tiers(connection, needed, root)
+    snapshot: Snapshot, look: Look, hot: Need | None, cold: Need | None, root: Path
+) -> Tiers:
+    """The tiers of a table as of the snapshot; None for a tier that is not asked for.
+
+    Raises UndecodableText, see ``Database.reading``.
+    """
+    connection, index = snapshot.connection, look.files
+    live = index.that_meet(connection, cold.ranges) if cold is not None else []
+    counted = 0
+    files = live
+    if cold is not None and cold.only_counts:
+        counted = sum(file.rows for file in live if file.answers_until is None)
+        files = [file for file in live if file.answers_until is not None]
+    table = look.table
+    rows, number = None, 0
+    if hot is not None and hot.only_counts:
+        number = count_visible(connection, table, hot)
+    elif hot is not None:
+        rows, table = visible_rows(connection, table, hot)
+        number = rows.num_rows
+    groups = grouped(connection, look, files, root)
+    return Tiers(table, rows, number, groups, counted, files, len(index.files))
 
 
-def _read(connection: sqlite3.Connection, table: Tiered, need: Need, root: Path) -> Tiers:
-    start = need.start if need.start > INT64_MIN else None
-    end = need.end if need.end < INT64_MAX else None
-    live = live_files(connection, table, start=start, end=end)
-    while True:
-        try:
-            hot = _visible_rows(connection, table, need)
-            break
-        except Misfit as misfit:
-            table = table.wider(misfit)
-    return Tiers(table, hot, _cold(connection, table, live, root), live)
-
-
-def _cold(
-    connection: sqlite3.Connection, table: Tiered, live: list[ArchiveFile], root: Path
+def grouped(
+    connection: sqlite3.Connection, look: Look, files: list[LiveFile], root: Path
 ) -> list[Cold]:
-    """The files by the columns they have; whole months by their copy."""
-    grouped: dict[int, list[ColdFile]] = {}
-    copies = _usable_months(connection, table, live, root)
+    """Files by the columns they have; whole months by their copy."""
+    found: dict[int, list[ColdFile]] = {}
+    copies = _usable_months(connection, look.table, files, root)
     covered = {number for month in copies for number in month.covers}
     for month in copies:
         place = folder(root) / month.path
-        grouped.setdefault(month.schema_version, []).append(
-            ColdFile(place, month.size, None, month.sha256)
+        found.setdefault(month.schema_version, []).append(
+            ColdFile(place, month.size, None, month.sha256, month.rows)
         )
-    versions: dict[int, tuple[Field, ...]] = {}
-    for file in live:
-        versions.setdefault(file.schema_version, ())
+    for file in files:
         if file.number not in covered:
-            cold = ColdFile(file.below(root), file.size, file.answers_until, file.sha256)
-            grouped.setdefault(file.schema_version, []).append(cold)
-    one_of = {file.schema_version: file for file in live}
-    return [
-        Cold(file_fields(connection, one_of[version]), files)
-        for version, files in sorted(grouped.items())
-    ]
+            cold = ColdFile(file.below(root), file.size, file.answers_until, file.sha256, file.rows)
+            found.setdefault(file.schema_version, []).append(cold)
+    return [Cold(look.files.versions[version], some) for version, some in sorted(found.items())]
 
 
 def _usable_months(
-    connection: sqlite3.Connection, table: Tiered, live: list[ArchiveFile], root: Path
+    connection: sqlite3.Connection, table: Tiered, files: list[LiveFile], root: Path
 ) -> list[Month]:
     """Copies that stand for exactly the live files of their month, all of which are needed."""
     wanted: dict[str, set[int]] = {}
-    for file in live:
+    for file in files:
         # A file that answers for a part only is in no copy: 0 is no file's number.
         whole = file.answers_until is None
         wanted.setdefault(month_of(file.day), set()).add(file.number if whole else 0)
@@ -126,30 +130,28 @@ def _usable_months(
 
 
 def check_files(tiers: Tiers) -> None:
-    """Raise ArchiveDamaged for a file that is missing or cut."""
-    for cold in tiers.cold:
-        for file in cold.files:
-            try:
-                size = file.path.stat().st_size
-            except FileNotFoundError:
-                raise damaged(tiers.table, f"archive file {file.path} is missing") from None
-            if size != file.size:
-                what = f"archive file {file.path} has {size} bytes instead of {file.size}"
-                raise damaged(tiers.table, what)
-            _check_bytes(tiers.table, file)
+    """Raise ArchiveDamaged for a file that is missing, cut, or holds other bytes."""
+    for file in tiers.opened:
+        check_file(tiers.table, file)
 
 
-_whole: dict[tuple[str, int, int], str] = {}  # path, inode, time of change -> SHA-256
-
-
-def _check_bytes(table: Tiered, file: ColdFile) -> None:
-    """DuckDB looks at no checksum of a page: each file is hashed once, and when it changed."""
-    stat = file.path.stat()
+def check_file(table: Tiered, file: ColdFile) -> None:
+    try:
+        stat = file.path.stat()
+    except FileNotFoundError:
+        raise damaged(table, f"archive file {file.path} is missing") from None
+    if stat.st_size != file.size:
+        what = f"archive file {file.path} has {stat.st_size} bytes instead of {file.size}"
+        raise damaged(table, what)
+    # DuckDB looks at no checksum of a page: each file is hashed once, and when it changed.
     key = (str(file.path), stat.st_ino, stat.st_mtime_ns)
     if key not in _whole:
         _whole[key] = file_sha256(file.path)
     if _whole[key] != file.sha256:
         raise damaged(table, f"archive file {file.path} holds other bytes than were written")
+
+
+_whole: dict[tuple[str, int, int], str] = {}  # path, inode, time of change -> SHA-256
 
 
 def damaged(table: Tiered, what: str) -> ArchiveDamaged:
@@ -159,43 +161,96 @@ def damaged(table: Tiered, what: str) -> ArchiveDamaged:
     )
 
 
-def _visible_rows(connection: sqlite3.Connection, table: Tiered, need: Need) -> pa.Table:
-    # At least one column: rows are counted even when none of their values is needed.
-    fields = [field for field in table.fields if field.name in need.columns] or [table.fields[0]]
-    between, params = _between(table, need)
+def count_visible(connection: sqlite3.Connection, table: Tiered, need: Need) -> int:
+    condition, params = within(table, need)
     query = sql(
-        "SELECT {columns} FROM {table} WHERE {between} AND {visible}",
-        columns=[field.name for field in fields],
+        "SELECT count(*) FROM {table} WHERE {condition} AND {visible}",
         table=table.table,
-        between=between,
+        condition=condition,
         visible=visible(connection, table),
     )
-    cursor = connection.execute(query, params)
-    found = list(batches(cursor, fields, BATCH_ROWS, BATCH_BYTES))
-    whole = pa.Table.from_batches(found, arrow_schema(fields))
-    return whole.select([field.name for field in fields])
+    (count,) = connection.execute(query, params).fetchone()
+    return int(count)
+
+
+def visible_rows(
+    connection: sqlite3.Connection, table: Tiered, need: Need
+) -> tuple[pa.Table, Tiered]:
+    """Visible rows with the needed columns, and the table with kinds that they fit."""
+    while True:
+        # At least one column: rows are counted even when none of their values is needed.
+        fields = [f for f in table.fields if f.name in need.columns] or [table.fields[0]]
+        condition, params = within(table, need)
+        query = sql(
+            "SELECT {columns} FROM {table} WHERE {condition} AND {visible}",
+            columns=[field.name for field in fields],
+            table=table.table,
+            condition=condition,
+            visible=visible(connection, table),
+        )
+        try:
+            found = list(
+                batches(connection.execute(query, params), fields, BATCH_ROWS, BATCH_BYTES)
+            )
+        except Misfit as misfit:
+            table = table.wider(misfit)
+            continue
+        whole = pa.Table.from_batches(found, arrow_schema(fields))
+        return whole.select([field.name for field in fields]), table
+
+
+def within(table: Tiered, need: Need) -> tuple[Fragment, list[object]]:
+    """A condition on raw columns that lets every needed row through."""
+    parts: list[str] = []
+    params: list[object] = []
+    for field in table.fields:
+        ranges = need.ranges.get(field.name)
+        if ranges is None:
+            continue
+        if not ranges:
+            return Fragment("0"), []
+        if field.name == table.time:
+            _add_time(table, ranges, parts, params)
+        elif field.kind is Kind.INTEGER or field.kind is Kind.TEXT:
+            _add_values(field, ranges, parts, params)
+    return Fragment(" AND ".join(parts) or "1"), params
+
+
+def _add_values(field: Field, ranges: Ranges, parts: list[str], params: list[object]) -> None:
+    name = quoted(field.name)
+    if all(low == high and low is not None for low, high in ranges) and len(ranges) <= MOST:
+        if field.kind is Kind.TEXT:
+            name += " COLLATE BINARY"
+        parts.append(f"{name} IN ({', '.join('?' * len(ranges))})")
+        params.extend(low for low, _ in ranges)
+    elif field.kind is Kind.INTEGER:
+        ends = hull(ranges)
+        assert ends is not None
+        for operator, value in zip((">=", "<="), ends, strict=True):
+            if value is not None:
+                parts.append(f"{name} {operator} ?")
+                params.append(min(max(value, INT64_MIN), INT64_MAX))
+
+
+def _add_time(table: Tiered, ranges: Ranges, parts: list[str], params: list[object]) -> None:
+    name, written = quoted(table.time), table.written
+    ends = hull(ranges)
+    assert ends is not None
+    start, end = ends
+    if start is not None and start > INT64_MIN:
+        parts.append(f"{name} >= ?")
+        if isinstance(written, Epoch):
+            params.append(max(start * written.per_second // clock.SECOND, INT64_MIN))
+        else:
+            params.append(written.bounds(_day(start))[0])
+    if end is not None and end < INT64_MAX:
+        parts.append(f"{name} < ?")
+        if isinstance(written, Epoch):
+            params.append(min(end * written.per_second // clock.SECOND + 1, INT64_MAX))
+        else:
+            params.append(written.bounds(_day(end))[1])
 
 
 def _day(moment: int) -> int:
     """The day of a moment, kept within the calendar."""
     return min(max(clock.day_of(moment), FIRST_DAY), LAST_DAY)
-
-
-def _between(table: Tiered, need: Need) -> tuple[Fragment, list[object]]:
-    """A condition on the raw time column that lets every needed row through."""
-    name, written = quoted(table.time), table.written
-    parts: list[str] = []
-    params: list[object] = []
-    if need.start > INT64_MIN:
-        parts.append(f"{name} >= ?")
-        if isinstance(written, Epoch):
-            params.append(max(need.start * written.per_second // clock.SECOND, INT64_MIN))
-        else:
-            params.append(written.bounds(_day(need.start))[0])
-    if need.end < INT64_MAX:
-        parts.append(f"{name} < ?")
-        if isinstance(written, Epoch):
-            params.append(min(need.end * written.per_second // clock.SECOND + 1, INT64_MAX))
-        else:
-            params.append(written.bounds(_day(need.end))[1])
-    return Fragment(" AND ".join(parts) or "1"), params

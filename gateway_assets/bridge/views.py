@@ -1,4 +1,4 @@
-"""A table's two tiers as one DuckDB view: every file with the columns it was written with.
+"""A table's two tiers as DuckDB views: every file with the columns it was written with.
 
 Columns are matched by their ids, so a renamed column is one, an added one is NULL in older files,
 and one whose kind widened is shown as the wider kind everywhere.
@@ -6,13 +6,15 @@ and one whose kind widened is shown as the wider kind everywhere.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gateway_assets.archive.columns import encode
-from gateway_assets.bridge.guard import exact
+from gateway_assets.bridge.engine import exact
 from gateway_assets.bridge.scans import TYPES, columns_of
 from gateway_assets.bridge.tiers import Cold, ColdFile, Tiers, check_files
 from gateway_assets.hot.sql import Fragment, literal, quoted, sql
@@ -22,20 +24,22 @@ from gateway_assets.tiers.tiered import Tiered
 from gateway_assets.tiers.times import Epoch, Spelled
 
 
-def show(session: duckdb.DuckDBPyConnection, tiers: Tiers) -> None:
-    """Make both tiers one view under the table's name.
+def show(
+    session: duckdb.DuckDBPyConnection, tiers: Tiers, views: Mapping[str, tuple[bool, bool]]
+) -> None:
+    """Make views by name, each with the hot part, the cold part, or both.
 
-    Raises ArchiveDamaged for a file that is missing or cut.
+    Raises ArchiveDamaged for a file that is missing, cut, or holds other bytes.
     """
     check_files(tiers)
-    name = tiers.table.name
-    session.register(_hot_name(name), tiers.hot)
-    parts = [_hot_part(tiers)]
-    for cold in tiers.cold:
-        parts += _cold_parts(tiers.table, cold)
-    session.execute(
-        sql("CREATE VIEW {view} AS {parts}", view=name, parts=Fragment(" UNION ALL ".join(parts)))
-    )
+    if tiers.hot is not None:
+        session.register(_hot_name(tiers.table.name), tiers.hot)
+    hot, cold = hot_parts(tiers), cold_parts(tiers)
+    for name, (with_hot, with_cold) in views.items():
+        parts = (hot if with_hot else []) + (cold if with_cold else [])
+        # What nobody asked for was not read: such a view is there for its columns.
+        query = Fragment(" UNION ALL ".join(parts or [_rows_of_nulls(tiers.table, 0)]))
+        session.execute(sql("CREATE TEMP VIEW {view} AS {query}", view=name, query=query))
 
 
 def readable(path: Path) -> bool:
@@ -46,16 +50,33 @@ def readable(path: Path) -> bool:
     return True
 
 
-def _hot_part(tiers: Tiers) -> str:
+def hot_parts(tiers: Tiers) -> list[str]:
+    if tiers.hot is None:
+        return [_rows_of_nulls(tiers.table, tiers.hot_rows)] if tiers.hot_rows else []
+    return [_hot_part(tiers.table, tiers.hot)] if tiers.hot_rows else []
+
+
+def cold_parts(tiers: Tiers) -> list[str]:
+    parts = [_rows_of_nulls(tiers.table, tiers.counted)] if tiers.counted else []
+    for cold in tiers.cold:
+        parts += _cold_parts(tiers.table, cold)
+    return parts
+
+
+def _rows_of_nulls(table: Tiered, rows: int) -> str:
+    columns = ", ".join(_null(field) for field in columns_of(table))
+    return f"SELECT {columns} FROM range({rows})"
+
+
+def _hot_part(table: Tiered, hot: pa.Table) -> str:
     """Columns that nobody looks at are NULL: they must exist, because what ``*`` and NATURAL JOIN
     mean depends on them.
     """
-    present = set(tiers.hot.schema.names)
+    present = set(hot.schema.names)
     columns = ", ".join(
-        quoted(field.name) if field.name in present else _null(field)
-        for field in columns_of(tiers.table)
+        quoted(field.name) if field.name in present else _null(field) for field in columns_of(table)
     )
-    return f"SELECT {columns} FROM {quoted(_hot_name(tiers.table.name))}"
+    return f"SELECT {columns} FROM {quoted(_hot_name(table.name))}"
 
 
 def _hot_name(table: str) -> str:

@@ -19,7 +19,7 @@ BUSY_SECONDS = 30.0
 
 
 @contextmanager
-def open_store(path: Path) -> Iterator[sqlite3.Connection]:
+def open_store(path: Path, *, any_thread: bool = False) -> Iterator[sqlite3.Connection]:
     """The hot database, created with all its tables when it is not there yet.
 
     WAL, so that readers never wait; synchronous=FULL, so that what a commit published is on
@@ -28,7 +28,9 @@ def open_store(path: Path) -> Iterator[sqlite3.Connection]:
     with explained(path):
         make_directory(path.parent)
     with translated(path):
-        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        connection = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=not any_thread
+        )
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")

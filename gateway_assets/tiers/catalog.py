@@ -94,13 +94,15 @@ def find(settings: Settings, wanted: Any, database: Path | None = None) -> Decla
 
 
 @contextmanager
-def open_database(declared: Declared) -> Iterator[sqlite3.Connection]:
+def open_database(declared: Declared, *, any_thread: bool = False) -> Iterator[sqlite3.Connection]:
     """The database of a table: the hot database, or another application's, left as it is.
+
+    With ``any_thread`` threads may use the connection one after the other.
 
     Raises StoreError when the file is not there or is not a database, Busy when it is locked.
     """
     if declared.own:
-        with open_store(declared.database) as connection:
+        with open_store(declared.database, any_thread=any_thread) as connection:
             yield connection
         return
     path = declared.database
@@ -110,7 +112,13 @@ def open_database(declared: Declared) -> Iterator[sqlite3.Connection]:
         )
     with translated(path):
         uri = f"file:{_escaped(path)}?mode=rw"
-        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+        connection = sqlite3.connect(
+            uri,
+            uri=True,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=not any_thread,
+        )
         try:
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA foreign_keys=ON")

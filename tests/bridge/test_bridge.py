@@ -11,14 +11,16 @@ import pytest
 from gateway_assets import clock
 from gateway_assets.archive.engine import UniversalArchiver
 from gateway_assets.archive.manifest import live_files
-from gateway_assets.bridge.bridge import UnifiedQueryBridge, tables_in
+from gateway_assets.bridge.bridge import UnifiedQueryBridge
 from gateway_assets.bridge.overview import overview
+from gateway_assets.bridge.statement import tables_in
 from gateway_assets.errors import ArchiveDamaged, QueryError
 from gateway_assets.hot.load import load
 from gateway_assets.hot.store import open_store
 from gateway_assets.rollups.drain import drain
 from gateway_assets.settings import Settings, load_settings
 from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY
+from gateway_assets.tiers.catalog import catalog
 from tests.traffic import TODAY, land_days, land_rows, seen
 
 DAYS = range(TODAY - 10, TODAY + 1)
@@ -92,7 +94,9 @@ def test_a_missing_or_broken_file_is_an_error_that_names_it(
         else:
             file.write_bytes(content)
         with pytest.raises(ArchiveDamaged, match=f"{file.name}.*gateway archive verify ip_traffic"):
-            bridge.rows("SELECT count(*) FROM ip_traffic")
+            bridge.rows("SELECT sum(tx_bytes) FROM ip_traffic")
+        # The manifest knows how many rows there are.
+        assert bridge.rows("SELECT count(*) AS n FROM ip_traffic")[0]["n"]
     assert bridge.rows("SELECT count(*) AS n FROM ip_traffic_daily")[0]["n"]
 
 
@@ -112,10 +116,14 @@ def test_a_path_is_no_pattern(tmp_path: Path) -> None:
 
 def test_names_are_found_as_words(settings: Settings) -> None:
     def named(text: str) -> list[str]:
-        return [declared.name for declared in tables_in(text, settings)]
+        return [name for one in tables_in(text, catalog(settings)) for name in one.views]
 
     assert named('SELECT 1 FROM "IP_Traffic_Daily"') == ["ip_traffic_daily"]
     assert named("SELECT 1 FROM ip_traffic, ip_traffic_daily") == ["ip_traffic", "ip_traffic_daily"]
+    assert named("FROM ip_traffic_hot UNION FROM Ip_Traffic_COLD") == [
+        "ip_traffic_hot",
+        "ip_traffic_cold",
+    ]
     assert named("SELECT 1") == []
 
 

@@ -12,15 +12,16 @@ import pytest
 from gateway_assets import clock
 from gateway_assets.archive.engine import UniversalArchiver
 from gateway_assets.bridge.bridge import UnifiedQueryBridge
-from gateway_assets.bridge.guard import locked_session
-from gateway_assets.bridge.scans import Need, everything, needs
+from gateway_assets.bridge.databases import Database
+from gateway_assets.bridge.engine import Engine
+from gateway_assets.bridge.scans import Need, definition, everything, needs
 from gateway_assets.bridge.tiers import read_tiers
 from gateway_assets.hot.load import load
 from gateway_assets.hot.store import open_store
-from gateway_assets.model import INT64_MAX, INT64_MIN
 from gateway_assets.rollups.drain import drain
 from gateway_assets.settings import Settings
 from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY, TABLES
+from gateway_assets.tiers.catalog import find
 from gateway_assets.tiers.tiered import Tiered
 from tests.traffic import TODAY, land_days, seen
 
@@ -118,8 +119,9 @@ def test_random_sql_equals_the_same_sql_on_one_table(bridge: UnifiedQueryBridge,
 
 
 def need_of(settings: Settings, text: str, *params: object) -> Need:
-    with locked_session(settings) as session:
-        return needs(session, text, params, [traffic(settings)])["ip_traffic"]
+    table = traffic(settings)
+    plan = Engine(settings).plan(text, params, {"ip_traffic": definition(table)})
+    return needs(plan, {"ip_traffic": table})["ip_traffic"]
 
 
 def traffic(settings: Settings) -> Tiered:
@@ -132,19 +134,16 @@ def test_what_a_statement_needs(settings: Settings) -> None:
     text = "SELECT sum(tx_bytes) FROM ip_traffic WHERE time >= ? AND time < ? AND pid = 1"
     need = need_of(settings, text, day(start), day(end))
     assert need.columns == {"tx_bytes", "time", "pid"}
-    assert (need.start, need.end) == (start * clock.DAY, end * clock.DAY + 1)
+    assert need.ranges == {"time": ((start * clock.DAY, end * clock.DAY),), "pid": ((1, 1),)}
     assert need_of(settings, "SELECT count(*) FROM ip_traffic").columns == frozenset()
     assert need_of(settings, "DESCRIBE ip_traffic") == everything(traffic(settings))
     assert need_of(settings, "SELECT nonsense FROM ip_traffic") == everything(traffic(settings))
     either = "SELECT 1 FROM ip_traffic WHERE time < '2020-01-01' OR pid = 1"
-    assert (need_of(settings, either).start, need_of(settings, either).end) == (
-        INT64_MIN,
-        INT64_MAX,
-    )
+    assert need_of(settings, either).ranges == {}
     both = (
         "SELECT a.id FROM ip_traffic a, ip_traffic b WHERE a.time < '2020-01-01' AND a.id = b.pid"
     )
-    assert need_of(settings, both).end == INT64_MAX
+    assert need_of(settings, both).ranges == {}
     assert need_of(settings, both).columns == {"id", "time", "pid"}
 
 
@@ -152,8 +151,11 @@ def test_only_the_files_and_columns_needed_are_read(
     bridge: UnifiedQueryBridge, store: sqlite3.Connection, settings: Settings
 ) -> None:
     first, last = DAYS[1] * clock.DAY, DAYS[2] * clock.DAY
-    need = Need(frozenset({"tx_bytes"}), first, last)
-    (tiers,) = read_tiers(store, [(seen(store, IP_TRAFFIC), need)], settings.archive)
+    need = Need(frozenset({"tx_bytes"}), {"time": ((first, last - 1),)})
+    declared = find(settings, IP_TRAFFIC)
+    with Database(declared.database, settings).reading(declared) as snapshot:
+        tiers = read_tiers(snapshot, snapshot.look(declared), need, need, settings.archive)
     assert [file.day for file in tiers.live] == [DAYS[1]]
+    assert tiers.hot is not None
     assert (tiers.hot.num_rows, tiers.hot.schema.names) == (0, ["tx_bytes"])
     assert bridge.rows("SELECT 1 AS n FROM ip_traffic LIMIT 1") == [{"n": 1}]

@@ -1,0 +1,116 @@
+"""DuckDB, opened once and locked: its sessions can touch nothing but the declared tables.
+
+As https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview describes: no
+extensions, no file outside the archive, no further settings but the session's time zone.
+A second, empty instance explains statements, with the optimizers switched off that would conclude
+something from tables being empty.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import duckdb
+
+from gateway_assets.bridge.guard import refusal
+from gateway_assets.bridge.macros import MACROS
+from gateway_assets.hot.sql import Fragment, sql
+from gateway_assets.settings import Settings
+
+Session = duckdb.DuckDBPyConnection
+_MISLEADING = (
+    "statistics_propagation,empty_result_pullup,column_lifetime,late_materialization,"
+    "join_filter_pushdown"
+)
+
+
+class Engine:
+    """One DuckDB of this process. Sessions of it may be used by threads at the same time."""
+
+    def __init__(self, settings: Settings, timezone: str = "UTC") -> None:
+        archive = settings.archive.parent
+        self._main = _opened(settings, timezone)
+        self._main.execute("SET parquet_metadata_cache = true")  # files never change
+        _lock(self._main, archive)
+        self._empty = _opened(settings, timezone)
+        self._empty.execute(f"SET disabled_optimizers = '{_MISLEADING}'")
+        _lock(self._empty, archive)
+        self._stubs: dict[str, str] = {}
+        self._explaining = Lock()
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A session of its own: views made in it are gone with it."""
+        session = self._main.cursor()
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def plan(
+        self, text: str, params: Sequence[Any], stubs: Mapping[str, str]
+    ) -> list[dict[str, Any]]:
+        """The plan of a statement on empty tables, given as name and columns; [] for none."""
+        with self._explaining:
+            for name, columns in stubs.items():
+                if self._stubs.get(name) != columns:
+                    create = "CREATE OR REPLACE TABLE {table} ({columns})"
+                    self._empty.execute(sql(create, table=name, columns=Fragment(columns)))
+                    self._stubs[name] = columns
+            for name in self._stubs.keys() - stubs.keys():
+                self._empty.execute(sql("DROP TABLE {table}", table=name))
+                del self._stubs[name]
+            try:
+                explained = self._empty.execute(
+                    f"EXPLAIN (FORMAT JSON) {text}", list(params) or None
+                )
+                plan: list[dict[str, Any]] = json.loads(explained.fetchall()[0][1])
+            except (duckdb.Error, ValueError, IndexError):
+                return []  # the statement itself will tell what is wrong with it
+            return plan
+
+    def interrupt(self) -> None:
+        self._main.interrupt()
+
+    def close(self) -> None:
+        self._main.close()
+        self._empty.close()
+
+
+def _opened(settings: Settings, timezone: str) -> Session:
+    session = duckdb.connect(
+        config={
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "allow_community_extensions": "false",
+            "python_enable_replacements": "false",
+            "memory_limit": settings.query_memory_limit,
+            "max_execution_time": str(int(settings.query_timeout_seconds * 1000)),
+        }
+    )
+    try:
+        session.execute("SET GLOBAL TimeZone = $1", [timezone])
+    except duckdb.Error as error:
+        raise refusal(error) from error
+    for macro in MACROS:
+        session.execute(macro.create)
+    return session
+
+
+def _lock(session: Session, archive: Path) -> None:
+    """From here on: files below the archive only, and no setting changes any more."""
+    allowed = [f"{archive}/", f"{exact(str(archive))}/"]
+    session.execute("SET allowed_directories = $1", [allowed])
+    session.execute("SET enable_external_access = false")
+    session.execute("SET lock_configuration = true")
+
+
+def exact(path: str) -> str:
+    """A path as DuckDB's file functions take it, with nothing in it read as a pattern."""
+    return re.sub(r"([*?\[])", r"[\1]", path)
