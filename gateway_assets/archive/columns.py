@@ -32,9 +32,9 @@ def encode(field: Field, values: Sequence[Any]) -> list[pa.Array]:
     types = set(map(type, values))
     check_types(field, values, types)
     if field.kind is Kind.ANY:
-        shown = [None if value is None else _shown(value) for value in values]
+        written = [None if value is None else shown(value) for value in values]
         names = [None if value is None else _type_name(value) for value in values]
-        return [arrow_array(shown, pa.string()), arrow_array(names, pa.string())]
+        return [arrow_array(written, pa.string()), arrow_array(names, pa.string())]
     if field.kind is Kind.TIME:
         return [_times(field, values)]
     try:
@@ -179,7 +179,7 @@ def _text_buffers(values: Sequence[Any], nulls: bool) -> list[pa.Buffer]:
     return [pa.py_buffer(offsets), pa.py_buffer(data)]
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value of any type as text. Reals keep their shortest exact form."""
     if isinstance(value, str):
         return value if is_text(value) else value.encode("utf-8", "surrogateescape").hex()

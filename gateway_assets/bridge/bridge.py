@@ -9,10 +9,13 @@ from typing import Any, Self
 
 import pyarrow as pa
 
+from gateway_assets.bridge.answer import Answer
 from gateway_assets.bridge.databases import Databases
 from gateway_assets.bridge.engine import Engine
 from gateway_assets.bridge.explain import Explained
+from gateway_assets.bridge.lookup import Lookups, Question
 from gateway_assets.bridge.statement import Statements, as_dicts, as_table
+from gateway_assets.bridge.where import Filters, condition
 from gateway_assets.settings import Settings
 
 
@@ -46,6 +49,35 @@ class UnifiedQueryBridge:
         """The same as one dict a row, with Python's own types."""
         return self._statements().ask(text, params, as_dicts)[0]
 
+    def query(
+        self,
+        model_or_table: Any,
+        filters: Filters = None,
+        order: str | Sequence[str] = (),
+        limit: int | None = None,
+        offset: int = 0,
+        *,
+        columns: Sequence[str] = (),
+        after: str = "",
+    ) -> Answer:
+        """Rows of one table: ``query("audit_logs", column("user_id") == 7, "-timestamp", 50)``.
+
+        ``order`` names columns, those that fall with a "-" before them; NULL is the smallest
+        value, and with a limit the table's key decides between equals. ``after`` is the cursor of
+        the page before. Raises QueryError and ArchiveDamaged.
+        """
+        names = (order,) if isinstance(order, str) else tuple(order)
+        question = Question(condition(filters), names, limit, offset, tuple(columns), after)
+        return self._lookups().ask(self._databases.find(model_or_table), question)
+
+    def count(
+        self,
+        model_or_table: Any,
+        filters: Filters = None,
+    ) -> int:
+        """How many rows there are, by the manifest as far as it knows."""
+        return self._lookups().count(self._databases.find(model_or_table), condition(filters))
+
     def close(self) -> None:
         self._databases.close()
         if self._engine is not None:
@@ -64,7 +96,14 @@ class UnifiedQueryBridge:
         self.close()
 
     def _statements(self) -> Statements:
+        return Statements(self._settings, self._databases, self._opened())
+
+    def _lookups(self) -> Lookups:
+        return Lookups(self._settings, self._databases, self._opened)
+
+    def _opened(self) -> Engine:
+        """DuckDB, opened when something needs it: hot rows do not."""
         with self._opening:
             if self._engine is None:
                 self._engine = Engine(self._settings, self._timezone)
-        return Statements(self._settings, self._databases, self._engine)
+            return self._engine

@@ -72,6 +72,11 @@ class Database:
             raise
         self._give_back(connection, opened)
 
+    def version(self, declared: Declared) -> int:
+        """What changes whenever a table's files do."""
+        with self.reading(declared) as snapshot:
+            return manifest.version(snapshot.connection, declared.name)
+
     def look(self, connection: sqlite3.Connection, declared: Declared) -> Look:
         (schema,) = connection.execute("PRAGMA schema_version").fetchone()
         version = manifest.version(connection, declared.name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +23,8 @@ from gateway_assets.tiers.fields import Field
 from gateway_assets.tiers.tiered import Tiered
 
 PRUNING = {Kind.TIME, Kind.INTEGER, Kind.TEXT}
+Positions = np.ndarray[Any, np.dtype[np.int64]]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 class LiveFile(NamedTuple):
@@ -46,86 +48,127 @@ class LiveFile(NamedTuple):
         return root / self.path
 
 
+class _Ends(NamedTuple):
+    """The least and largest value of a column in every file. ``known`` is false where they are
+    not known, ``empty`` true where all values are NULL.
+    """
+
+    low: np.ndarray[Any, Any]
+    high: np.ndarray[Any, Any]
+    known: Mask
+    empty: Mask
+
+
 class FileIndex:
     """The files that answer for rows of a table, in the order of days."""
 
     def __init__(self, connection: sqlite3.Connection, table: Tiered) -> None:
         self.files: list[LiveFile] = []
         self.versions: dict[int, tuple[Field, ...]] = {}
-        self._known: dict[int, dict[int, tuple[Any, Any]]] = {}  # column id -> number -> ends
         self._table = table
-        if not has_table(connection, FILES):
-            return
-        query = (
-            f"SELECT {', '.join(LiveFile._fields)} FROM {FILES} WHERE table_name = ? "
-            "AND state IN ('published', 'archived') ORDER BY day, number"
-        )
-        self.files = list(map(LiveFile._make, connection.execute(query, (table.name,))))
-        self._first = np.array([file.first_time for file in self.files], np.int64)
-        self._last = np.array([file.last_time for file in self.files], np.int64)
+        self._known: dict[int, _Ends] = {}  # by column id
+        self._ranked: dict[tuple[int, bool], Positions] = {}
+        if has_table(connection, FILES):
+            query = (
+                f"SELECT {', '.join(LiveFile._fields)} FROM {FILES} WHERE table_name = ? "
+                "AND state IN ('published', 'archived') ORDER BY day, number"
+            )
+            self.files = list(map(LiveFile._make, connection.execute(query, (table.name,))))
         for number in {file.schema_version for file in self.files}:
             self.versions[number] = schema_fields(connection, table.name, number)
+        self._rows = np.array([file.rows for file in self.files], np.int64)
+        self._is_whole = np.array([file.answers_until is None for file in self.files], np.bool_)
+        self._times = _Ends(
+            np.array([file.first_time for file in self.files], np.int64),
+            np.array([file.last_time for file in self.files], np.int64),
+            np.ones(len(self.files), np.bool_),
+            np.zeros(len(self.files), np.bool_),
+        )
 
-    @property
-    def rows(self) -> int:
-        return sum(file.rows for file in self.files)
+    def that_meet(self, connection: sqlite3.Connection, wanted: Mapping[str, Ranges]) -> Positions:
+        """The files that may hold rows whose columns are all within the given ranges.
 
-    def that_meet(
-        self, connection: sqlite3.Connection, wanted: Mapping[str, Ranges]
-    ) -> list[LiveFile]:
-        """The files that may hold rows whose columns are all within the given ranges."""
-        found: Sequence[LiveFile] = self.files
-        time = wanted.get(self._table.time)
-        if time is not None and self._table.time_field.kind is Kind.TIME:
-            found = self._of_times(time)
+        Ranges of the table's time are moments, however it is written.
+        """
+        chosen = np.ones(len(self.files), np.bool_)
         for field in self._table.fields:
-            ranges = wanted.get(field.name)
-            if ranges is None or field.name == self._table.time or field.kind not in PRUNING:
-                continue
-            found = [file for file in found if self._may(connection, file, field, ranges)]
-        return list(found)
+            if field.name in wanted and (field.kind in PRUNING or field.name == self._table.time):
+                self._narrow(chosen, self._ends(connection, field), wanted[field.name])
+        return np.flatnonzero(chosen)
 
-    def between(self, start: int, end: int) -> list[LiveFile]:
-        """The files that may hold moments in ``[start, end)``, by the day of each at least."""
-        return self._of_times(((start, end - 1),))
-
-    def _of_times(self, ranges: Ranges) -> list[LiveFile]:
-        chosen = np.zeros(len(self.files), np.bool_)
+    def within(self, positions: Positions, ranges: Ranges | None) -> Mask:
+        """Which of these files hold only rows with times in the ranges, and answer for all."""
+        whole = self._is_whole[positions]
+        if ranges is None:
+            return whole
+        inside = np.zeros(len(positions), np.bool_)
+        first, last = self._times.low[positions], self._times.high[positions]
         for low, high in ranges:
             start = INT64_MIN if low is None else low
             end = INT64_MAX if high is None else high
-            if self.files:
-                chosen |= (self._last >= start) & (self._first <= end)
-        return [self.files[place] for place in np.flatnonzero(chosen)]
+            inside |= (first >= start) & (last <= end)
+        return whole & inside
 
-    def ends(
-        self, connection: sqlite3.Connection, file: LiveFile, field: Field
-    ) -> tuple[Any, Any] | None:
-        """The least and largest value of a column in a file; None where they are not known.
+    def rows_of(self, positions: Positions) -> int:
+        return int(self._rows[positions].sum())
 
-        Times of the table's time column are exact, too. NULLs are not among them.
+    def some(self, positions: Iterable[int]) -> list[LiveFile]:
+        return [self.files[position] for position in positions]
+
+    def ranked(
+        self, connection: sqlite3.Connection, positions: Positions, field: Field, *, falls: bool
+    ) -> Iterator[tuple[Any, LiveFile]]:
+        """Files with the best value that each may hold, the best first; None: not known.
+
+        The best is the largest when the order ``falls``, else the least; NULL is less than any.
         """
-        if field.id == self._table.time_field.id and field.kind is Kind.TIME:
-            return file.first_time, file.last_time
-        known = self._known.get(field.id)
-        if known is None:
-            known = self._known[field.id] = self._read_ends(connection, field)
-        return known.get(file.number)
+        if field.kind not in PRUNING:
+            yield from ((None, self.files[position]) for position in reversed(positions))
+            return
+        ends = self._ends(connection, field)
+        known = ends.known & ~ends.empty
+        if field.nullable and not falls:
+            known = np.zeros_like(known)  # a NULL may be anywhere
+        for position in positions[~known[positions]]:
+            yield None, self.files[position]
+        best = ends.high if falls else ends.low
+        for position in self._by(positions[known[positions]], field, best, falls=falls):
+            yield best[position], self.files[position]
 
-    def _may(
-        self, connection: sqlite3.Connection, file: LiveFile, field: Field, ranges: Ranges
-    ) -> bool:
-        ends = self.ends(connection, file, field)
-        if ends is None:
-            return True
-        low, high = ends
-        return low is not None and meets(ranges, low, high)
+    def _by(
+        self, positions: Positions, field: Field, best: np.ndarray[Any, Any], *, falls: bool
+    ) -> Positions:
+        """Positions in the order of their best values; remembered for all files together."""
+        if len(positions) < len(self.files):
+            return _sorted(positions, best, falls=falls)
+        key = (field.id, falls)
+        if key not in self._ranked:
+            self._ranked[key] = _sorted(positions, best, falls=falls)
+        return self._ranked[key]
 
-    def _read_ends(
-        self, connection: sqlite3.Connection, field: Field
-    ) -> dict[int, tuple[Any, Any]]:
-        """By file; (None, None) when all its values are NULL."""
-        found = {}
+    def _narrow(self, chosen: Mask, ends: _Ends, ranges: Ranges) -> None:
+        if ends.low.dtype == object:
+            for position in np.flatnonzero(chosen & ends.known & ~ends.empty):
+                chosen[position] = meets(ranges, ends.low[position], ends.high[position])
+        else:
+            meeting = np.zeros(len(self.files), np.bool_)
+            for low, high in ranges:
+                start = INT64_MIN if low is None else max(low, INT64_MIN)
+                end = INT64_MAX if high is None else min(high, INT64_MAX)
+                if start <= end:
+                    meeting |= (ends.high >= start) & (ends.low <= end)
+            chosen &= meeting | ~ends.known
+        chosen &= ~ends.empty
+
+    def _ends(self, connection: sqlite3.Connection, field: Field) -> _Ends:
+        if field.id == self._table.time_field.id:
+            return self._times
+        if field.id not in self._known:
+            self._known[field.id] = self._read_ends(connection, field)
+        return self._known[field.id]
+
+    def _read_ends(self, connection: sqlite3.Connection, field: Field) -> _Ends:
+        found: dict[int, tuple[Any, Any]] = {}
         for version, fields in self.versions.items():
             written = {one.id: one for one in fields}.get(field.id)
             if written is None or written.kind is not field.kind:
@@ -141,4 +184,21 @@ class FileIndex:
                 low, high, *_ = json.loads(facts) if facts else (False, False)
                 if low is not False:
                     found[number] = (low, high)
-        return found
+        pairs = [found.get(file.number, _UNKNOWN) for file in self.files]
+        empty = np.array([low is None for low, _ in pairs], np.bool_)
+        known = np.array([pair is not _UNKNOWN for pair in pairs], np.bool_)
+        kind = object if field.kind is Kind.TEXT else np.int64
+        nothing = "" if field.kind is Kind.TEXT else 0
+        lows, highs = (
+            np.array([nothing if end is None else end for end in ends], kind)
+            for ends in ([low for low, _ in pairs], [high for _, high in pairs])
+        )
+        return _Ends(lows, highs, known, empty)
+
+
+_UNKNOWN = (False, False)
+
+
+def _sorted(positions: Positions, best: np.ndarray[Any, Any], *, falls: bool) -> Positions:
+    order = np.argsort(best[positions], kind="stable")
+    return positions[order[::-1] if falls else order]

@@ -17,6 +17,25 @@ class Macro(NamedTuple):
     create: str
 
 
+# Of TIMESTAMPTZ, DuckDB's own functions ask a calendar library row by row: date_trunc takes 530 ms
+# for four million rows and time_bucket 1,700 ms. In UTC there is nothing to ask: 65 ms.
+_DATE_TRUNC = """
+CREATE MACRO date_trunc(part VARCHAR, t TIMESTAMPTZ) AS make_timestamptz(
+    epoch_us(system.main.date_trunc(part, make_timestamp(epoch_us(t))))),
+(part VARCHAR, t TIMESTAMP) AS system.main.date_trunc(part, t),
+(part VARCHAR, t DATE) AS system.main.date_trunc(part, t),
+(part VARCHAR, t INTERVAL) AS system.main.date_trunc(part, t)
+"""
+_TIME_BUCKET = """
+CREATE MACRO time_bucket(width INTERVAL, t TIMESTAMPTZ) AS make_timestamptz(
+    epoch_us(system.main.time_bucket(width, make_timestamp(epoch_us(t))))),
+(width INTERVAL, t TIMESTAMP) AS system.main.time_bucket(width, t),
+(width INTERVAL, t DATE) AS system.main.time_bucket(width, t),
+(width INTERVAL, t TIMESTAMPTZ, s INTERVAL) AS system.main.time_bucket(width, t, s),
+(width INTERVAL, t TIMESTAMPTZ, s TIMESTAMPTZ) AS system.main.time_bucket(width, t, s),
+(width INTERVAL, t TIMESTAMPTZ, s VARCHAR) AS system.main.time_bucket(width, t, s)
+"""
+IN_UTC = (_DATE_TRUNC, _TIME_BUCKET)
 MACROS = (
     Macro(
         "first_value_at(value, time)",
@@ -38,7 +57,7 @@ MACROS = (
         "'2026-11-01'::TIMESTAMPTZ, '2026-11-02'::TIMESTAMPTZ) LEFT JOIN ip_traffic "
         "ON time_bucket(INTERVAL 1 HOUR, time) = bucket GROUP BY bucket ORDER BY bucket",
         "CREATE MACRO buckets(width, first_time, last_time) AS TABLE "
-        "SELECT unnest(generate_series(time_bucket(width, first_time), "
+        "SELECT unnest(generate_series(system.main.time_bucket(width, first_time), "
         "last_time - INTERVAL 1 MICROSECOND, width)) AS bucket",
     ),
     Macro(

@@ -12,21 +12,19 @@ import duckdb
 import pyarrow as pa
 
 from gateway_assets.archive import manifest
-from gateway_assets.archive.reading import UndecodableText
 from gateway_assets.archive.source import file_fields
 from gateway_assets.archive.verify import damage
 from gateway_assets.bridge.databases import Database, Databases, Look, Snapshot
 from gateway_assets.bridge.engine import Engine
 from gateway_assets.bridge.explain import Explained, TableUse
 from gateway_assets.bridge.guard import check_statement, refusal
+from gateway_assets.bridge.patience import patiently
 from gateway_assets.bridge.scans import Need, definition, either, needs
 from gateway_assets.bridge.tiers import Tiers, damaged, read_tiers
 from gateway_assets.bridge.views import readable, show
-from gateway_assets.errors import ArchiveDamaged
 from gateway_assets.settings import Settings
 from gateway_assets.tiers.catalog import Declared, open_database
 
-MOVED_TRIES = 10
 # What a statement can bring about with all files whole.
 _OWN_ERRORS = (
     duckdb.BinderException,
@@ -67,21 +65,21 @@ class Statements:
         file that the answer needs is missing or broken.
         """
         check_statement(text)
-        for _ in range(MOVED_TRIES - 1):
-            try:
-                return self._try(text, params, take)
-            except ArchiveDamaged:
-                # A file may have been restored or replaced since its name was read.
-                continue
-            except UndecodableText:
-                continue
-        return self._try(text, params, take)
+        meant = tables_in(text, self._databases.catalog())
+
+        def version() -> list[int]:
+            return [self._databases.of(one.declared).version(one.declared) for one in meant]
+
+        return patiently(lambda: self._try(text, params, meant, take), version)
 
     def _try(
-        self, text: str, params: Sequence[Any], take: Callable[[Relation], Answer]
+        self,
+        text: str,
+        params: Sequence[Any],
+        meant: list[Meant],
+        take: Callable[[Relation], Answer],
     ) -> tuple[Answer, Explained]:
         started = time.perf_counter()
-        meant = tables_in(text, self._databases.catalog())
         with self._engine.session() as session:
             tiers = self._read(text, params, meant)
             planned = time.perf_counter()

@@ -74,7 +74,7 @@ def read_tiers(
     Raises UndecodableText, see ``Database.reading``.
     """
     connection, index = snapshot.connection, look.files
-    live = index.that_meet(connection, cold.ranges) if cold is not None else []
+    live = index.some(index.that_meet(connection, cold.ranges)) if cold is not None else []
     counted = 0
     files = live
     if cold is not None and cold.only_counts:

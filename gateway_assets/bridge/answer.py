@@ -1,0 +1,153 @@
+"""The rows that a question is answered with, as dicts, Arrow or pandas; the same types each way."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from gateway_assets.archive.columns import ARROW, arrow_array, numbers, validity
+from gateway_assets.archive.columns import shown as shown_text
+from gateway_assets.bridge.explain import Explained
+from gateway_assets.errors import QueryError
+from gateway_assets.model import Kind
+from gateway_assets.tiers.fields import Field, Misfit, check_types
+from gateway_assets.tiers.times import Epoch
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Row = tuple[Any, ...]  # plain values: a time as microseconds, ANY as it is shown
+
+
+class Answer:
+    """Rows in their order. ``cursor`` is where the next page begins, empty after the last one."""
+
+    def __init__(
+        self,
+        fields: Sequence[Field],
+        found: list[Row] | pa.Table,
+        cursor: str,
+        explained: Explained,
+    ) -> None:
+        self.fields = fields
+        self.cursor = cursor
+        self.explained = explained
+        self._found = found
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One dict a row; times as datetimes in UTC."""
+        names = [field.name for field in self.fields]
+        plain = self._found
+        if isinstance(plain, pa.Table):
+            plain = plain_rows(plain, self.fields)
+        times = [place for place, field in enumerate(self.fields) if field.kind is Kind.TIME]
+        if not times:
+            return [dict(zip(names, row, strict=True)) for row in plain]
+        found = []
+        for row in plain:
+            values = list(row)
+            for place in times:
+                if values[place] is not None:
+                    values[place] = as_datetime(values[place])
+            found.append(dict(zip(names, values, strict=True)))
+        return found
+
+    def arrow(self) -> pa.Table:
+        if isinstance(self._found, pa.Table):
+            return self._found
+        columns = list(zip(*self._found, strict=True)) or [() for _ in self.fields]
+        arrays = [
+            arrow_array(values, ARROW[field.kind])
+            for field, values in zip(self.fields, columns, strict=True)
+        ]
+        schema = pa.schema([pa.field(field.name, ARROW[field.kind]) for field in self.fields])
+        return pa.Table.from_arrays(arrays, schema=schema)
+
+    def pandas(self) -> pd.DataFrame:
+        return self.arrow().to_pandas()
+
+
+def as_datetime(moment: int) -> datetime:
+    """Microseconds since the epoch as a datetime in UTC."""
+    return _EPOCH + timedelta(microseconds=moment)
+
+
+def plain_rows(table: pa.Table, fields: Sequence[Field]) -> list[Row]:
+    """Arrow as plain values, times as microseconds."""
+    columns = []
+    for field, column in zip(fields, table.columns, strict=True):
+        if field.kind is Kind.TIME:
+            whole = column.combine_chunks()
+            whole = whole if isinstance(whole, pa.Array) else pa.concat_arrays(whole.chunks)
+            moments: list[int | None] = numbers(whole.cast(pa.int64())).tolist()
+            if whole.null_count:
+                there = validity(whole).tolist()
+                moments = [m if t else None for m, t in zip(moments, there, strict=True)]
+            columns.append(moments)
+        else:
+            columns.append(column.to_pylist())
+    return list(zip(*columns, strict=True))
+
+
+def decoded(fields: Sequence[Field], rows: Sequence[Row]) -> list[Row]:
+    """Raw rows of SQLite as plain values. Raises Misfit when a column's kind does not hold one."""
+    if not rows:
+        return []
+    columns = list(map(list, zip(*rows, strict=True)))
+    for place, field in enumerate(fields):
+        values = columns[place]
+        check_types(field, values, set(map(type, values)))
+        if field.kind is Kind.TIME:
+            columns[place] = _moments(field, values)
+        elif field.kind is Kind.ANY:
+            columns[place] = [None if value is None else shown_text(value) for value in values]
+        elif field.kind is Kind.REAL:
+            columns[place] = [None if value is None else float(value) for value in values]
+    return list(zip(*columns, strict=True))
+
+
+def _moments(field: Field, values: list[Any]) -> list[int | None]:
+    present = [value for value in values if value is not None]
+    if not present:
+        return [None] * len(values)
+    codec = field.codec
+    if isinstance(codec, Epoch):
+        if any(codec.day(value) is None for value in (min(present), max(present))):
+            raise Misfit(field)
+        found = codec.moments(np.asarray(present, np.int64))
+    else:
+        read = codec.moments(present)
+        if read is None:
+            raise Misfit(field)
+        found = read
+    moments = iter(found.tolist())
+    return [None if value is None else next(moments) for value in values]
+
+
+def encode_cursor(values: Sequence[Any]) -> str:
+    plain = [{"hex": value.hex()} if isinstance(value, bytes) else value for value in values]
+    return base64.urlsafe_b64encode(json.dumps(plain).encode()).decode()
+
+
+def decode_cursor(cursor: str, width: int) -> list[Any]:
+    """The values of the row that a page ended with. Raises QueryError for anything else."""
+    try:
+        plain = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        values = [bytes.fromhex(v["hex"]) if isinstance(v, dict) else v for v in plain]
+    except (ValueError, TypeError, KeyError):
+        values = []
+    if len(values) != width:
+        raise QueryError(
+            "this is no cursor of such a question", hint="give the cursor of the answer before"
+        )
+    return values

@@ -1,0 +1,408 @@
+"""One table asked by conditions, order and limit: hot rows first, then no more files than needed.
+
+SQLite answers for the hot rows by its indexes. Of the files, those are read that may hold rows the
+question asks for; with a limit, one group after another, the most promising first, until no file
+that is left can hold a row that belongs among the first ones. NULL is the smallest value.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from gateway_assets.archive.reading import UndecodableText
+from gateway_assets.archive.visible import visible
+from gateway_assets.bridge.answer import (
+    Answer,
+    Row,
+    as_datetime,
+    decode_cursor,
+    decoded,
+    encode_cursor,
+    plain_rows,
+)
+from gateway_assets.bridge.databases import Databases, Look, Snapshot
+from gateway_assets.bridge.dialects import DuckDialect, SqliteDialect, said
+from gateway_assets.bridge.engine import Engine
+from gateway_assets.bridge.explain import Explained, TableUse
+from gateway_assets.bridge.index import LiveFile, Positions
+from gateway_assets.bridge.patience import patiently
+from gateway_assets.bridge.ranges import Ranges
+from gateway_assets.bridge.scans import Need, columns_of
+from gateway_assets.bridge.tiers import Cold, Tiers, check_files, grouped, read_tiers
+from gateway_assets.bridge.views import cold_parts, show
+from gateway_assets.bridge.where import (
+    AllOf,
+    AnyOf,
+    Compare,
+    Condition,
+    IsNull,
+    Not,
+    names_in,
+)
+from gateway_assets.errors import QueryError
+from gateway_assets.hot.sql import Fragment, quoted, sql
+from gateway_assets.model import Kind
+from gateway_assets.settings import Settings
+from gateway_assets.tiers.catalog import Declared
+from gateway_assets.tiers.fields import Field, Misfit
+from gateway_assets.tiers.tiered import Tiered
+
+_VIEW = "gateway rows"  # no table can be called so
+Found = TypeVar("Found")
+MORE = 4  # times as many files in each further group
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of one table. ``order`` holds names, with "-" before those that fall."""
+
+    asked: Condition
+    order: tuple[str, ...] = ()
+    limit: int | None = None
+    offset: int = 0
+    columns: tuple[str, ...] = ()
+    after: str = ""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A question bound to the columns of a table. ``shown`` of the ``fields`` are asked for."""
+
+    asked: Condition
+    order: tuple[tuple[Field, bool], ...]  # and whether it falls
+    fields: tuple[Field, ...]
+    shown: int
+    limit: int | None
+    offset: int
+    in_sqlite: bool  # whether SQLite can compare all that is compared
+
+    @property
+    def wanted(self) -> int | None:
+        return None if self.limit is None else self.limit + self.offset
+
+
+class Lookups:
+    """Answers questions about one table at a time."""
+
+    def __init__(
+        self, settings: Settings, databases: Databases, engine: Callable[[], Engine]
+    ) -> None:
+        self._root = settings.archive
+        self._databases = databases
+        self._engine = engine  # called when DuckDB is needed
+
+    def ask(self, declared: Declared, question: Question) -> Answer:
+        return self._patiently(declared, lambda snapshot, look: self._ask(snapshot, look, question))
+
+    def count(self, declared: Declared, asked: Condition) -> int:
+        return self._patiently(declared, lambda snapshot, look: self._count(snapshot, look, asked))
+
+    def _patiently(self, declared: Declared, ask: Callable[[Snapshot, Look], Found]) -> Found:
+        database = self._databases.of(declared)
+
+        def attempt() -> Found:
+            with database.reading(declared) as snapshot:
+                return ask(snapshot, snapshot.look(declared))
+
+        return patiently(attempt, lambda: database.version(declared))
+
+    def _ask(self, snapshot: Snapshot, look: Look, question: Question) -> Answer:
+        started = time.perf_counter()
+        while True:
+            bound = bind(look.table, question)
+            ranges = said(bound.asked, finder(look.table)).ranges
+            files = look.files.that_meet(snapshot.connection, ranges)
+            try:
+                if bound.in_sqlite and (bound.limit is not None or not len(files)):
+                    found, tiers = self._first_rows(snapshot, look, bound, files)
+                else:
+                    found, tiers = self._all_rows(snapshot, look, bound, ranges)
+                break
+            except Misfit as misfit:
+                look = look._replace(table=look.table.wider(misfit))
+        read = time.perf_counter()
+        use = TableUse.of(tiers)
+        explained = Explained([use], (read - started) * 1000, (read - started) * 1000)
+        rows = found[bound.offset :] if bound.offset and not isinstance(found, pa.Table) else found
+        return Answer(
+            bound.fields[: bound.shown], _shown(rows, bound), _cursor(rows, bound), explained
+        )
+
+    def _first_rows(
+        self, snapshot: Snapshot, look: Look, bound: Bound, files: Positions
+    ) -> tuple[list[Row], Tiers]:
+        """The first rows in order, or without a limit all of a table whose files have none."""
+        best = self._hot_rows(snapshot.connection, look.table, bound)
+        hot_rows, wanted = len(best), bound.wanted
+        opened: list[Cold] = []
+        waiting = _promising(snapshot.connection, look, bound, files)
+        promise, file = next(waiting)
+        size = 1
+        while file and wanted is not None and not _is_complete(best, wanted, bound, promise):
+            rows = 0
+            group: list[LiveFile] = []
+            while file and (len(group) < size or rows < wanted - len(best)):
+                group.append(file)
+                rows += file.rows
+                promise, file = next(waiting)
+            cold = grouped(snapshot.connection, look, group, self._root)
+            opened += cold
+            best = _merged(best + self._cold_rows(look.table, cold, bound), bound)[:wanted]
+            size *= MORE
+        tiers = Tiers(look.table, None, hot_rows, opened, 0, [], len(look.files.files))
+        return best, tiers
+
+    def _hot_rows(self, connection: sqlite3.Connection, table: Tiered, bound: Bound) -> list[Row]:
+        where = SqliteDialect(finder(table)).where(bound.asked)
+        order = ", ".join(
+            f"{quoted(field.name)}{' COLLATE BINARY' if field.kind is Kind.TEXT else ''}"
+            f"{' DESC' if falls else ''}"
+            for field, falls in bound.order
+        )
+        query = sql(
+            "SELECT {columns} FROM {table} WHERE ({where}) AND {visible}",
+            columns=[field.name for field in bound.fields],
+            table=table.table,
+            where=Fragment(where.text),
+            visible=visible(connection, table),
+        )
+        query += f" ORDER BY {order}" if order else ""
+        params = list(where.params)
+        if bound.wanted is not None:
+            query += " LIMIT ?"
+            params.append(bound.wanted)
+        try:
+            rows = connection.execute(query, params).fetchall()
+        except sqlite3.OperationalError as error:
+            if "decode" in str(error):
+                raise UndecodableText from error
+            raise
+        return decoded(bound.fields, rows)
+
+    def _cold_rows(self, table: Tiered, cold: list[Cold], bound: Bound) -> list[Row]:
+        tiers = Tiers(table, None, 0, cold, 0, [], 0)
+        check_files(tiers)
+        union = " UNION ALL ".join(cold_parts(tiers))
+        query, params = _select(bound, f"({union})", table)
+        with self._engine().session() as session:
+            found = session.sql(query, params=params or None).to_arrow_table()
+        return plain_rows(found, bound.fields)
+
+    def _all_rows(
+        self, snapshot: Snapshot, look: Look, bound: Bound, ranges: dict[str, Ranges]
+    ) -> tuple[pa.Table, Tiers]:
+        """Both tiers at once, put together and in order by DuckDB."""
+        names = {field.name for field in bound.fields} | names_in(bound.asked)
+        need = Need(frozenset(names), ranges)
+        tiers = read_tiers(snapshot, look, need, need, self._root)
+        if tiers.table is not look.table:
+            misfits = (
+                now
+                for now, then in zip(tiers.table.fields, look.table.fields, strict=True)
+                if now.kind is not then.kind
+            )
+            raise Misfit(next(misfits))
+        with self._engine().session() as session:
+            show(session, tiers, {_VIEW: (True, True)})
+            query, params = _select(bound, quoted(_VIEW), tiers.table, bound.offset)
+            return session.sql(query, params=params or None).to_arrow_table(), tiers
+
+    def _count(self, snapshot: Snapshot, look: Look, asked: Condition) -> int:
+        table, connection = look.table, snapshot.connection
+        bound = bind(table, Question(asked))
+        found = said(asked, finder(table))
+        files = look.files.that_meet(connection, found.ranges)
+        by_time = table.time_field.kind is Kind.TIME and not found.ranges.keys() - {table.time}
+        known = np.zeros(len(files), np.bool_)
+        if found.is_all and by_time:
+            known = look.files.within(files, found.ranges.get(table.time))
+        counted, rest = look.files.rows_of(files[known]), look.files.some(files[~known])
+        if not bound.in_sqlite:
+            return len(self._ask(snapshot, look, Question(asked, columns=(table.time,))))
+        where = SqliteDialect(finder(table)).where(asked)
+        query = sql(
+            "SELECT count(*) FROM {table} WHERE ({where}) AND {visible}",
+            table=table.table,
+            where=Fragment(where.text),
+            visible=visible(connection, table),
+        )
+        (hot,) = connection.execute(query, where.params).fetchone()
+        return int(hot) + counted + self._count_cold(snapshot, look, rest, asked)
+
+    def _count_cold(
+        self, snapshot: Snapshot, look: Look, files: list[LiveFile], asked: Condition
+    ) -> int:
+        if not files:
+            return 0
+        cold = grouped(snapshot.connection, look, files, self._root)
+        tiers = Tiers(look.table, None, 0, cold, 0, [], 0)
+        check_files(tiers)
+        where = DuckDialect(finder(look.table)).where(asked)
+        union = " UNION ALL ".join(cold_parts(tiers))
+        with self._engine().session() as session:
+            query = f"SELECT count(*) FROM ({union}) WHERE {where.text}"
+            (count,) = session.execute(query, list(where.params)).fetchall()[0]
+        return int(count)
+
+
+def finder(table: Tiered) -> Any:
+    """Finds a column by its name. Raises QueryError for one that the table does not have."""
+    known = {field.name: field for field in columns_of(table)}
+
+    def find(name: str) -> Field:
+        if name not in known:
+            raise QueryError(
+                f"table {table.name} has no column {name!r}", hint=f"columns: {', '.join(known)}"
+            )
+        return known[name]
+
+    return find
+
+
+def bind(table: Tiered, question: Question) -> Bound:
+    """Check a question against a table's columns. Raises QueryError."""
+    find = finder(table)
+    for value, name in ((question.limit, "limit"), (question.offset, "offset")):
+        if value is not None and (not isinstance(value, int) or value < 0):
+            raise QueryError(f"{name} is a number of rows, not {value!r}")
+    if question.after and (question.offset or question.limit is None):
+        raise QueryError("a cursor goes with a limit and without an offset")
+    shown = tuple(find(name) for name in question.columns) or tuple(columns_of(table))
+    order = _order(table, question, find)
+    asked = question.asked
+    if question.after:
+        asked = AllOf((asked, _beyond(order, decode_cursor(question.after, len(order)))))
+    extra = tuple(field for field, _ in order if field not in shown)
+    fields = shown + extra
+    compared = [find(name) for name in names_in(asked)] + [field for field, _ in order]
+    now = set(table.fields)
+    in_sqlite = all(field in now for field in fields) and all(
+        field.kind is not Kind.ANY for field in compared
+    )
+    return Bound(asked, order, fields, len(shown), question.limit, question.offset, in_sqlite)
+
+
+def _order(table: Tiered, question: Question, find: Any) -> tuple[tuple[Field, bool], ...]:
+    """With a limit, the table's key goes last, so that the same rows always come first."""
+    given = [(find(name.lstrip("-")), name.startswith("-")) for name in question.order]
+    if question.limit is None or not given:
+        if question.after:
+            raise QueryError("a cursor goes with an order", hint='such as order="-id"')
+        return tuple(given)
+    taken = {field.name for field, _ in given}
+    names = [name for name in table.shape.primary_key if name not in taken]
+    if question.after and not table.shape.primary_key:
+        raise QueryError(f"table {table.name} has no key that a cursor could go by")
+    return (*given, *((find(name), given[-1][1]) for name in names))
+
+
+def _beyond(order: Sequence[tuple[Field, bool]], values: Sequence[Any]) -> Condition:
+    """True for rows that come after one with these values. NULL is the smallest value."""
+    either: list[Condition] = []
+    same: list[Condition] = []
+    for (field, falls), value in zip(order, values, strict=True):
+        name, last = field.name, _compared(field, value)
+        if last is None:
+            later: Condition = AnyOf(()) if falls else Not(IsNull(name))
+        elif falls:
+            later = AnyOf((Compare(name, "<", last), IsNull(name)))
+        else:
+            later = Compare(name, ">", last)
+        either.append(AllOf((*same, later)))
+        same.append(IsNull(name) if last is None else Compare(name, "=", last))
+    found: Condition = AnyOf(tuple(either))
+    (first, falls), value = order[0], _compared(order[0][0], values[0])
+    if value is not None and not (falls and first.nullable):
+        found = AllOf((Compare(first.name, "<=" if falls else ">=", value), found))
+    return found
+
+
+def _compared(field: Field, value: Any) -> Any:
+    return as_datetime(value) if field.kind is Kind.TIME and value is not None else value
+
+
+def _select(bound: Bound, source: str, table: Tiered, offset: int = 0) -> tuple[str, list[Any]]:
+    where = DuckDialect(finder(table)).where(bound.asked)
+    columns = ", ".join(quoted(field.name) for field in bound.fields)
+    query = f"SELECT {columns} FROM {source} WHERE {where.text}"
+    if bound.order:
+        query += " ORDER BY " + ", ".join(
+            f"{quoted(field.name)} {'DESC NULLS LAST' if falls else 'ASC NULLS FIRST'}"
+            for field, falls in bound.order
+        )
+    params = list(where.params)
+    if bound.limit is not None:
+        query += " LIMIT ?"
+        params.append(bound.limit if offset else bound.wanted)
+    if offset:
+        query += " OFFSET ?"
+        params.append(offset)
+    return query, params
+
+
+def _promising(
+    connection: sqlite3.Connection, look: Look, bound: Bound, files: Positions
+) -> Iterator[tuple[Any, LiveFile | None]]:
+    """Files, those that may hold the first rows first, each with the best value it may hold.
+
+    Without an order the newest come first. The last is no file.
+    """
+    if bound.order:
+        field, falls = bound.order[0]
+        yield from look.files.ranked(connection, files, field, falls=falls)
+    else:
+        yield from ((None, look.files.files[position]) for position in files[::-1])
+    yield None, None
+
+
+def _is_complete(best: list[Row], wanted: int, bound: Bound, promise: Any) -> bool:
+    """Whether no file that promises at best this can hold a row that belongs among the first."""
+    if len(best) < wanted:
+        return False
+    if not bound.order or not wanted:
+        return True
+    field, falls = bound.order[0]
+    last = best[wanted - 1][bound.fields.index(field)]
+    if promise is None:
+        return False
+    if last is None:
+        return not falls
+    return bool(promise < last if falls else promise > last)
+
+
+def _merged(rows: list[Row], bound: Bound) -> list[Row]:
+    for field, falls in reversed(bound.order):
+        place = bound.fields.index(field)
+
+        def key(row: Row, place: int = place) -> tuple[bool, Any]:
+            return row[place] is not None, row[place]
+
+        rows = sorted(rows, key=key, reverse=falls)
+    return rows
+
+
+def _shown(rows: list[Row] | pa.Table, bound: Bound) -> list[Row] | pa.Table:
+    if bound.shown == len(bound.fields):
+        return rows
+    if isinstance(rows, pa.Table):
+        return rows.select(range(bound.shown))
+    return [row[: bound.shown] for row in rows]
+
+
+def _cursor(rows: list[Row] | pa.Table, bound: Bound) -> str:
+    """Where the next page begins; empty when this one is the last, or there is no order."""
+    if not bound.order or bound.limit is None or len(rows) < bound.limit or not len(rows):
+        return ""
+    last = (
+        plain_rows(rows.slice(len(rows) - 1), bound.fields)[0]
+        if isinstance(rows, pa.Table)
+        else rows[-1]
+    )
+    return encode_cursor([last[bound.fields.index(field)] for field, _ in bound.order])
