@@ -133,6 +133,31 @@ class Settings(BaseSettings):
     query_timeout_seconds: float = Field(
         60, gt=0, le=86_400, description="After how long a query is stopped."
     )
+    archive_query_cache_enabled: bool = Field(
+        True,
+        validation_alias=_also("archive_query_cache_enabled", "ARCHIVE_QUERY_CACHE_ENABLED"),
+        description="Whether answers that came from archived rows alone are kept for a while.",
+    )
+    archive_query_cache_ttl: float = Field(
+        300,
+        gt=0,
+        validation_alias=_also("archive_query_cache_ttl", "ARCHIVE_QUERY_CACHE_TTL"),
+        description="For how many seconds; any change of the archive ends it at once.",
+    )
+    archive_query_cache_limit: str = Field(
+        "64MB", pattern=_SIZE, description="Memory that kept answers may take, of one process."
+    )
+    query_max_workers: int = Field(
+        4, ge=1, le=64, description="Queries answered at the same time, each by its own process."
+    )
+    query_max_rows: int = Field(
+        1_000_000, ge=1, description="Rows that an answer may have; more are an error."
+    )
+    query_temp_limit: str = Field(
+        "1GB",
+        pattern=_SIZE,
+        description="Space on disk that a query may use for what does not fit into memory.",
+    )
     capture_backend: str = Field(
         "auto",
         pattern="^(auto|sockdiag|iftop)$",
@@ -196,6 +221,10 @@ class Settings(BaseSettings):
         return self.data_dir / "reports"
 
     @property
+    def query_spill(self) -> Path:
+        return self.data_dir / "query"
+
+    @property
     def archive_crons(self) -> list[str]:
         """When the archive runs, as cron lines."""
         times = [time.split(":") for time in self.archive_times.strip(",").split(",") if time]
@@ -204,8 +233,27 @@ class Settings(BaseSettings):
     @property
     def archive_memory(self) -> int:
         """``archive_memory_limit`` in bytes."""
-        number, unit = re.fullmatch(r"([\d.]+)\s*([KMGT])i?B", self.archive_memory_limit).groups()  # type: ignore[union-attr]
-        return int(float(number) * 1024 ** ("KMGT".index(unit) + 1))
+        return _in_bytes(self.archive_memory_limit)
+
+    @property
+    def query_cache_bytes(self) -> int:
+        """``archive_query_cache_limit`` in bytes."""
+        return _in_bytes(self.archive_query_cache_limit)
+
+    @property
+    def query_memory(self) -> int:
+        """``query_memory_limit`` in bytes."""
+        return _in_bytes(self.query_memory_limit)
+
+    @property
+    def query_temp(self) -> int:
+        """``query_temp_limit`` in bytes."""
+        return _in_bytes(self.query_temp_limit)
+
+
+def _in_bytes(size: str) -> int:
+    number, unit = re.fullmatch(r"([\d.]+)\s*([KMGT])i?B", size).groups()  # type: ignore[union-attr]
+    return int(float(number) * 1024 ** ("KMGT".index(unit) + 1))
 
 
 class Described(NamedTuple):

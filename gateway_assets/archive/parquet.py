@@ -22,6 +22,7 @@ from gateway_assets.errors import ArchiveDamaged
 from gateway_assets.model import Kind
 from gateway_assets.tiers.fields import Field
 
+RESTORE_HINT = "put it back from a backup; see what else is damaged: gateway archive verify"
 LONG_TEXT = 64  # bytes; statistics over longer texts prune nothing and would fill the footer
 
 
@@ -101,7 +102,7 @@ def _row_groups(
     path: Path, fields: Sequence[Field], *, backwards: bool
 ) -> Iterator[pa.RecordBatch]:
     schema = arrow_schema(fields)
-    hint = "put it back from a backup; see what else is damaged: gateway archive verify"
+    hint = RESTORE_HINT
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             if not file.schema_arrow.equals(schema):
@@ -130,7 +131,11 @@ def _encodings(schema: pa.Schema, sample: Sequence[pa.RecordBatch]) -> dict[str,
         distinct = len(pc.unique(column))
         kind = field.type
         is_text = pa.types.is_string(kind) or pa.types.is_binary(kind)
-        if not is_text or column.nbytes / max(len(column), 1) <= LONG_TEXT:
+        is_repeated = distinct * 3 <= values
+        # DuckDB 2.0.0 takes a text column for constantly NULL whose values in a row group are one
+        # text and NULLs, unless it is in a dictionary or has no statistics.
+        is_safe = not is_text or is_repeated or not field.nullable
+        if is_safe and (not is_text or column.nbytes / max(len(column), 1) <= LONG_TEXT):
             statistics.append(field.name)
         if pa.types.is_timestamp(kind) or pa.types.is_int64(kind):
             if distinct * 10 <= values:
@@ -142,7 +147,7 @@ def _encodings(schema: pa.Schema, sample: Sequence[pa.RecordBatch]) -> dict[str,
                 dictionary.append(field.name)
             else:
                 others[field.name] = "BYTE_STREAM_SPLIT"
-        elif distinct * 3 <= values:
+        elif is_repeated:
             dictionary.append(field.name)
         else:
             others[field.name] = "DELTA_LENGTH_BYTE_ARRAY"

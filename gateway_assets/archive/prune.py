@@ -28,6 +28,8 @@ from gateway_assets.hot.store import reading
 from gateway_assets.tiers.fields import Misfit
 from gateway_assets.tiers.tiered import Tiered
 
+TAKEN_BACK = "its rows changed meanwhile; it is archived again by the next run"
+
 
 class Pruned(NamedTuple):
     """How many rows went, and why no more of them can (empty when they can, or all have gone)."""
@@ -46,14 +48,26 @@ def prune(source: Source, file: ArchiveFile) -> Iterator[Pruned]:
     hot copy differs from it; nothing is deleted then.
     """
     if file.number not in source.fresh:
-        found = damage(file, source.fields_of(file), source.root)
-        if found:
-            raise ArchiveDamaged(found, hint="nothing was deleted; see: gateway archive verify")
-        _compare(source, file)
+        try:
+            found = damage(file, source.fields_of(file), source.root)
+            if found:
+                raise ArchiveDamaged(found, hint="nothing was deleted; see: gateway archive verify")
+            _compare(source, file)
+        except ArchiveError:
+            if _is_published(source, file.number):
+                raise
+            # Taken back while it was compared: its rows are hot again.
+            yield Pruned(0, TAKEN_BACK)
+            return
     more = True
     while more:
         more, pruned = _prune_chunk(source, file.number)
         yield pruned
+
+
+def _is_published(source: Source, number: int) -> bool:
+    file = manifest.file_numbered(source.connection, number)
+    return file is not None and file.state == "published"
 
 
 def _hidden_query(
@@ -123,9 +137,7 @@ def _prune_chunk(source: Source, number: int) -> tuple[bool, Pruned]:
     with source.writing(source.pace.rows, lightly=True):
         file = manifest.file_numbered(connection, number)
         if file is None or file.state != "published":
-            return False, Pruned(
-                0, "its rows changed meanwhile; it is archived again by the next run"
-            )
+            return False, Pruned(0, TAKEN_BACK)
         check_guarded(connection, table)
         bound = _boundary(source, file)
         chunk = file.hidden_until if bound is None else bound

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gateway_assets.archive.facts import hashed
 from gateway_assets.archive.manifest import ArchiveFile
-from gateway_assets.archive.parquet import read_batches
+from gateway_assets.archive.parquet import RESTORE_HINT, read_batches
 from gateway_assets.errors import ArchiveDamaged
 from gateway_assets.tiers.fields import Field
 
@@ -18,13 +18,14 @@ def damage(file: ArchiveFile, fields: Sequence[Field], root: Path) -> str:
     path = file.below(root)
     try:
         rows, content_hash = hashed(read_batches(path, fields), fields)
+        sha256 = file_sha256(path)
     except ArchiveDamaged as error:
         return error.message
     if rows != file.rows:
         return f"{path} holds {rows} rows, the manifest says {file.rows}"
     if content_hash != file.content_hash:
         return f"{path} holds other values than were archived"
-    if file_sha256(path) != file.sha256:
+    if sha256 != file.sha256:
         return f"{path} holds the right values in other bytes than were written"
     return ""
 
@@ -38,5 +39,13 @@ def check_whole(files: Sequence[ArchiveFile], fields: Sequence[Field], root: Pat
 
 
 def file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Raises ArchiveDamaged for a file that is missing or cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise ArchiveDamaged(f"archive file {path} is missing", hint=RESTORE_HINT) from None
+    except OSError as error:
+        raise ArchiveDamaged(
+            f"archive file {path} cannot be read: {error.strerror}", hint=RESTORE_HINT
+        ) from error

@@ -7,14 +7,17 @@ from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
+import duckdb
 import pyarrow as pa
 
 from gateway_assets.bridge.answer import Answer
+from gateway_assets.bridge.cache import AnswerCache
+from gateway_assets.bridge.connect import add_views
 from gateway_assets.bridge.databases import Databases
 from gateway_assets.bridge.engine import Engine
 from gateway_assets.bridge.explain import Explained
 from gateway_assets.bridge.lookup import Lookups, Question
-from gateway_assets.bridge.statement import Statements, as_dicts, as_table
+from gateway_assets.bridge.statement import Statements, as_table, dicts_of
 from gateway_assets.bridge.where import Filters, condition
 from gateway_assets.settings import Settings
 
@@ -30,6 +33,7 @@ class UnifiedQueryBridge:
         self._settings = settings
         self._timezone = timezone
         self._databases = Databases(settings)
+        self._cache = AnswerCache(settings)
         self._engine: Engine | None = None
         self._opening = Lock()
 
@@ -43,11 +47,11 @@ class UnifiedQueryBridge:
 
     def explained(self, text: str, params: Sequence[Any] = ()) -> tuple[pa.Table, Explained]:
         """The same, and how the answer came about."""
-        return self._statements().ask(text, params, as_table)
+        return self._statements().ask(text, params, as_table, "table")
 
     def rows(self, text: str, params: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """The same as one dict a row, with Python's own types."""
-        return self._statements().ask(text, params, as_dicts)[0]
+        return dicts_of(self.sql(text, params))
 
     def query(
         self,
@@ -78,6 +82,19 @@ class UnifiedQueryBridge:
         """How many rows there are, by the manifest as far as it knows."""
         return self._lookups().count(self._databases.find(model_or_table), condition(filters))
 
+    def connect(self, *tables: Any) -> duckdb.DuckDBPyConnection:
+        """A new DuckDB connection in which the tables, or all, are views as of now.
+
+        It is the caller's own: nothing is locked, and hot rows are copied into its memory.
+        """
+        connection = duckdb.connect()
+        self.add_views(connection, tables)
+        return connection
+
+    def add_views(self, connection: duckdb.DuckDBPyConnection, tables: Sequence[Any] = ()) -> None:
+        """The same in a connection that is there already."""
+        add_views(connection, self._settings, self._databases, tables)
+
     def close(self) -> None:
         self._databases.close()
         if self._engine is not None:
@@ -96,10 +113,10 @@ class UnifiedQueryBridge:
         self.close()
 
     def _statements(self) -> Statements:
-        return Statements(self._settings, self._databases, self._opened())
+        return Statements(self._settings, self._databases, self._opened(), self._cache)
 
     def _lookups(self) -> Lookups:
-        return Lookups(self._settings, self._databases, self._opened)
+        return Lookups(self._settings, self._databases, self._opened, self._cache)
 
     def _opened(self) -> Engine:
         """DuckDB, opened when something needs it: hot rows do not."""

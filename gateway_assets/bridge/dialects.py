@@ -51,7 +51,7 @@ def typed(field: Field, value: Any) -> Any:
         raise QueryError(
             f"column {field.name} is of kind {field.kind}: {value!r} cannot be compared with it"
         )
-    return float(value) if field.kind is Kind.REAL else value
+    return float(value) if isinstance(value, int) and field.kind is Kind.REAL else value
 
 
 _TYPES: dict[Kind, type | tuple[type, ...]] = {
@@ -201,7 +201,7 @@ def said(asked: Condition, find: Callable[[str], Field]) -> Said:
             field = find(name)
             if operator == "<>" or field.kind is Kind.ANY:
                 return Said({}, False)
-            return Said({field.name: _exactly(field, operator, typed(field, value))}, True)
+            return Said({field.name: compared(operator, typed(field, value))}, True)
         case In(name, given) if given and find(name).kind is not Kind.ANY:
             field = find(name)
             return Said({field.name: values(typed(field, value) for value in given)}, True)
@@ -221,10 +221,3 @@ def said(asked: Condition, find: Callable[[str], Field]) -> Said:
             exact = all(one.is_all and set(one.ranges) == shared for one in found)
             return Said(ranges, exact and len(shared) == 1)
     return Said({}, False)
-
-
-def _exactly(field: Field, operator: str, value: Any) -> Ranges:
-    """Whole numbers and moments have a next one, so a strict end becomes a closed one."""
-    if field.kind in {Kind.TIME, Kind.INTEGER} and operator in {"<", ">"}:
-        return compared(operator, value + (1 if operator == ">" else -1))
-    return compared(operator, value)

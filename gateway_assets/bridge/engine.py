@@ -42,6 +42,7 @@ class Engine:
         self._empty.execute(f"SET disabled_optimizers = '{_MISLEADING}'")
         _lock(self._empty, archive)
         self._stubs: dict[str, str] = {}
+        self._varying = _varying(self._empty)
         self._explaining = Lock()
 
     @contextmanager
@@ -75,6 +76,10 @@ class Engine:
                 return []  # the statement itself will tell what is wrong with it
             return plan
 
+    def may_vary(self, text: str) -> bool:
+        """Whether a statement may be answered otherwise the next time, with the same rows."""
+        return not self._varying.isdisjoint(re.findall(r"\w+", text.lower()))
+
     def interrupt(self) -> None:
         self._main.interrupt()
 
@@ -102,6 +107,19 @@ def _opened(settings: Settings, timezone: str) -> Session:
     for create in (*faster, *(macro.create for macro in MACROS)):
         session.execute(create)
     return session
+
+
+def _varying(session: Session) -> frozenset[str]:
+    """Words whose meaning depends on when, or how often, they are asked."""
+    query = "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT'"
+    functions = (name for (name,) in session.execute(query).fetchall())
+    return frozenset({*functions, *_VARYING_WORDS})
+
+
+_VARYING_WORDS = (
+    "current_date", "current_time", "current_timestamp", "localtime", "localtimestamp",
+    "sample", "tablesample",
+)  # fmt: skip
 
 
 def _lock(session: Session, archive: Path) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 
@@ -27,10 +28,12 @@ from gateway_assets.bridge.answer import (
     encode_cursor,
     plain_rows,
 )
+from gateway_assets.bridge.cache import AnswerCache
 from gateway_assets.bridge.databases import Databases, Look, Snapshot
 from gateway_assets.bridge.dialects import DuckDialect, SqliteDialect, said
 from gateway_assets.bridge.engine import Engine
 from gateway_assets.bridge.explain import Explained, TableUse
+from gateway_assets.bridge.failures import Failures
 from gateway_assets.bridge.index import LiveFile, Positions
 from gateway_assets.bridge.patience import patiently
 from gateway_assets.bridge.ranges import Ranges
@@ -56,6 +59,7 @@ from gateway_assets.tiers.tiered import Tiered
 
 _VIEW = "gateway rows"  # no table can be called so
 Found = TypeVar("Found")
+CELL_BYTES = 64  # of a value in memory, about
 MORE = 4  # times as many files in each further group
 
 
@@ -92,11 +96,17 @@ class Lookups:
     """Answers questions about one table at a time."""
 
     def __init__(
-        self, settings: Settings, databases: Databases, engine: Callable[[], Engine]
+        self,
+        settings: Settings,
+        databases: Databases,
+        engine: Callable[[], Engine],
+        cache: AnswerCache,
     ) -> None:
         self._root = settings.archive
         self._databases = databases
         self._engine = engine  # called when DuckDB is needed
+        self._cache = cache
+        self._failures = Failures(settings, databases)
 
     def ask(self, declared: Declared, question: Question) -> Answer:
         return self._patiently(declared, lambda snapshot, look: self._ask(snapshot, look, question))
@@ -115,32 +125,34 @@ class Lookups:
 
     def _ask(self, snapshot: Snapshot, look: Look, question: Question) -> Answer:
         started = time.perf_counter()
+        key = (look.table.name, look.version, repr(question))
         while True:
             bound = bind(look.table, question)
             ranges = said(bound.asked, finder(look.table)).ranges
             files = look.files.that_meet(snapshot.connection, ranges)
             try:
                 if bound.in_sqlite and (bound.limit is not None or not len(files)):
-                    found, tiers = self._first_rows(snapshot, look, bound, files)
+                    found, tiers, cache = self._first_rows(snapshot, look, bound, files, key)
                 else:
-                    found, tiers = self._all_rows(snapshot, look, bound, ranges)
+                    found, tiers, cache = self._all_rows(snapshot, look, bound, ranges, key)
                 break
             except Misfit as misfit:
                 look = look._replace(table=look.table.wider(misfit))
-        read = time.perf_counter()
-        use = TableUse.of(tiers)
-        explained = Explained([use], (read - started) * 1000, (read - started) * 1000)
+        explained = Explained.since(started, [TableUse.of(tiers)], cache)
         rows = found[bound.offset :] if bound.offset and not isinstance(found, pa.Table) else found
         return Answer(
             bound.fields[: bound.shown], _shown(rows, bound), _cursor(rows, bound), explained
         )
 
     def _first_rows(
-        self, snapshot: Snapshot, look: Look, bound: Bound, files: Positions
-    ) -> tuple[list[Row], Tiers]:
+        self, snapshot: Snapshot, look: Look, bound: Bound, files: Positions, key: Hashable
+    ) -> tuple[list[Row], Tiers, str]:
         """The first rows in order, or without a limit all of a table whose files have none."""
         best = self._hot_rows(snapshot.connection, look.table, bound)
         hot_rows, wanted = len(best), bound.wanted
+        kept = None if hot_rows else self._cache.get(key)
+        if kept is not None:
+            return kept, Tiers(look.table, None, 0, [], 0, [], len(look.files.files)), "hit"
         opened: list[Cold] = []
         waiting = _promising(snapshot.connection, look, bound, files)
         promise, file = next(waiting)
@@ -157,7 +169,9 @@ class Lookups:
             best = _merged(best + self._cold_rows(look.table, cold, bound), bound)[:wanted]
             size *= MORE
         tiers = Tiers(look.table, None, hot_rows, opened, 0, [], len(look.files.files))
-        return best, tiers
+        if hot_rows or not opened:
+            return best, tiers, "off"
+        return best, tiers, self._cache.put(key, best, len(best) * len(bound.fields) * CELL_BYTES)
 
     def _hot_rows(self, connection: sqlite3.Connection, table: Tiered, bound: Bound) -> list[Row]:
         where = SqliteDialect(finder(table)).where(bound.asked)
@@ -192,12 +206,20 @@ class Lookups:
         union = " UNION ALL ".join(cold_parts(tiers))
         query, params = _select(bound, f"({union})", table)
         with self._engine().session() as session:
-            found = session.sql(query, params=params or None).to_arrow_table()
+            try:
+                found = session.sql(query, params=params or None).to_arrow_table()
+            except duckdb.Error as error:
+                raise self._failures.explained(error, [tiers]) from error
         return plain_rows(found, bound.fields)
 
     def _all_rows(
-        self, snapshot: Snapshot, look: Look, bound: Bound, ranges: dict[str, Ranges]
-    ) -> tuple[pa.Table, Tiers]:
+        self,
+        snapshot: Snapshot,
+        look: Look,
+        bound: Bound,
+        ranges: dict[str, Ranges],
+        key: Hashable,
+    ) -> tuple[pa.Table, Tiers, str]:
         """Both tiers at once, put together and in order by DuckDB."""
         names = {field.name for field in bound.fields} | names_in(bound.asked)
         need = Need(frozenset(names), ranges)
@@ -209,10 +231,17 @@ class Lookups:
                 if now.kind is not then.kind
             )
             raise Misfit(next(misfits))
+        kept = None if tiers.hot_rows else self._cache.get(key)
+        if kept is not None:
+            return kept, tiers._replace(cold=[]), "hit"
         with self._engine().session() as session:
-            show(session, tiers, {_VIEW: (True, True)})
             query, params = _select(bound, quoted(_VIEW), tiers.table, bound.offset)
-            return session.sql(query, params=params or None).to_arrow_table(), tiers
+            try:
+                show(session, tiers, {_VIEW: (True, True)})
+                found = session.sql(query, params=params or None).to_arrow_table()
+            except duckdb.Error as error:
+                raise self._failures.explained(error, [tiers]) from error
+        return found, tiers, "off" if tiers.hot_rows else self._cache.put(key, found, found.nbytes)
 
     def _count(self, snapshot: Snapshot, look: Look, asked: Condition) -> int:
         table, connection = look.table, snapshot.connection
@@ -248,7 +277,10 @@ class Lookups:
         union = " UNION ALL ".join(cold_parts(tiers))
         with self._engine().session() as session:
             query = f"SELECT count(*) FROM ({union}) WHERE {where.text}"
-            (count,) = session.execute(query, list(where.params)).fetchall()[0]
+            try:
+                (count,) = session.execute(query, list(where.params)).fetchall()[0]
+            except duckdb.Error as error:
+                raise self._failures.explained(error, [tiers]) from error
         return int(count)
 
 

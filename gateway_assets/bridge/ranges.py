@@ -36,14 +36,21 @@ def values(given: Iterable[Any]) -> Ranges:
 
 
 def compared(operator: str, value: Any) -> Ranges:
-    """``column operator value``; a strict end is taken as a closed one."""
+    """``column operator value``. Whole numbers, and moments as such, have a next one, so that a
+    strict end becomes a closed one; of other values a strict end is taken as a closed one.
+    """
+    step = 1 if isinstance(value, int) else None
     match operator:
         case "=":
             return ((value, value),)
-        case ">" | ">=":
+        case ">=":
             return ((value, None),)
-        case "<" | "<=":
+        case "<=":
             return ((None, value),)
+        case ">":
+            return ((value + step if step else value, None),)
+        case "<":
+            return ((None, value - step if step else value),)
     return ANYTHING
 
 

@@ -189,6 +189,8 @@ def _range(table: Tiered | None, field: Field, operator: str, constant: str) -> 
             return compared(operator, clock.parse_moment(text))
         return compared(operator, int(text) if field.kind is Kind.INTEGER else text)
     first, last = _moments(table, text)
+    if first == last:
+        return compared(operator, first)
     return {
         ">=": ((first, None),),
         ">": ((first, None),),

@@ -6,36 +6,25 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
 
 import duckdb
 import pyarrow as pa
 
-from gateway_assets.archive import manifest
-from gateway_assets.archive.source import file_fields
-from gateway_assets.archive.verify import damage
+from gateway_assets.bridge.cache import AnswerCache
 from gateway_assets.bridge.databases import Database, Databases, Look, Snapshot
 from gateway_assets.bridge.engine import Engine
 from gateway_assets.bridge.explain import Explained, TableUse
-from gateway_assets.bridge.guard import check_statement, refusal
+from gateway_assets.bridge.failures import Failures
+from gateway_assets.bridge.guard import check_statement
 from gateway_assets.bridge.patience import patiently
 from gateway_assets.bridge.scans import Need, definition, either, needs
-from gateway_assets.bridge.tiers import Tiers, damaged, read_tiers
-from gateway_assets.bridge.views import readable, show
+from gateway_assets.bridge.tiers import Tiers, read_tiers
+from gateway_assets.bridge.views import show
 from gateway_assets.settings import Settings
-from gateway_assets.tiers.catalog import Declared, open_database
+from gateway_assets.tiers.catalog import Declared
 
-# What a statement can bring about with all files whole.
-_OWN_ERRORS = (
-    duckdb.BinderException,
-    duckdb.CatalogException,
-    duckdb.ConversionException,
-    duckdb.InterruptException,
-    duckdb.OutOfMemoryException,
-    duckdb.OutOfRangeException,
-    duckdb.ParserException,
-    duckdb.PermissionException,
-)
 Relation = duckdb.DuckDBPyRelation
 Answer = TypeVar("Answer")
 PARTS = {"": (True, True), "_hot": (True, False), "_cold": (False, True)}
@@ -51,15 +40,26 @@ class Meant(NamedTuple):
 class Statements:
     """Answers statements, one by one or from several threads."""
 
-    def __init__(self, settings: Settings, databases: Databases, engine: Engine) -> None:
+    def __init__(
+        self, settings: Settings, databases: Databases, engine: Engine, cache: AnswerCache
+    ) -> None:
         self._settings = settings
         self._databases = databases
         self._engine = engine
+        self._cache = cache
+        self._failures = Failures(settings, databases)
 
     def ask(
-        self, text: str, params: Sequence[Any], take: Callable[[Relation], Answer]
+        self,
+        text: str,
+        params: Sequence[Any],
+        take: Callable[[Relation], Answer],
+        keep_as: str = "",
     ) -> tuple[Answer, Explained]:
         """What ``take`` makes of the answer, and how it came about.
+
+        With ``keep_as``, a name of what ``take`` does, an Arrow table of archived rows alone is
+        kept for the next time.
 
         Raises QueryError for what is not a SELECT or cannot be answered, ArchiveDamaged when a
         file that the answer needs is missing or broken.
@@ -70,7 +70,7 @@ class Statements:
         def version() -> list[int]:
             return [self._databases.of(one.declared).version(one.declared) for one in meant]
 
-        return patiently(lambda: self._try(text, params, meant, take), version)
+        return patiently(lambda: self._try(text, params, meant, take, keep_as), version)
 
     def _try(
         self,
@@ -78,22 +78,42 @@ class Statements:
         params: Sequence[Any],
         meant: list[Meant],
         take: Callable[[Relation], Answer],
+        keep_as: str,
     ) -> tuple[Answer, Explained]:
         started = time.perf_counter()
+        tiers, versions = self._read(text, params, meant)
+        planned = time.perf_counter()
+        used = [TableUse.of(tier) for tier in tiers]
+        may_keep = keep_as and self._may_keep(text, tiers)
+        key = (keep_as, text, repr(params), versions) if may_keep else None
+        kept = self._cache.get(key)
+        if kept is not None:
+            return kept, Explained(used, *_milliseconds(started, planned), "hit")
         with self._engine.session() as session:
-            tiers = self._read(text, params, meant)
-            planned = time.perf_counter()
             try:
                 for one, tier in zip(meant, tiers, strict=True):
                     show(session, tier, one.views)
                 answer = take(session.sql(text, params=list(params) or None))
             except duckdb.Error as error:
-                raise self._explained(error, tiers) from error
-        ended = time.perf_counter()
-        used = [TableUse.of(tier) for tier in tiers]
-        return answer, Explained(used, (planned - started) * 1000, (ended - started) * 1000)
+                raise self._failures.explained(error, tiers) from error
+        kept_now = "off"
+        if key and isinstance(answer, pa.Table):
+            kept_now = self._cache.put(key, answer, answer.nbytes)
+        return answer, Explained(used, *_milliseconds(started, planned), kept_now)
 
-    def _read(self, text: str, params: Sequence[Any], meant: list[Meant]) -> list[Tiers]:
+    def _may_keep(self, text: str, tiers: list[Tiers]) -> bool:
+        """Whether only archived rows answer, and always with the same."""
+        return (
+            self._cache.is_on
+            and bool(tiers)
+            and not any(tier.hot_rows for tier in tiers)
+            and not self._engine.may_vary(text)
+        )
+
+    def _read(
+        self, text: str, params: Sequence[Any], meant: list[Meant]
+    ) -> tuple[list[Tiers], tuple[tuple[int, ...], ...]]:
+        """What is needed of each table, and the version of its files and columns."""
         with ExitStack() as transactions:
             snapshots: dict[Database, Snapshot] = {}
             looks: list[tuple[Snapshot, Look]] = []
@@ -109,6 +129,7 @@ class Statements:
             }
             stubs = {name: definition(table) for name, table in named.items()}
             needed = needs(self._engine.plan(text, params, stubs), named)
+            versions = tuple(look.version for _, look in looks)
             return [
                 read_tiers(
                     snapshot,
@@ -118,32 +139,11 @@ class Statements:
                     self._settings.archive,
                 )
                 for one, (snapshot, look) in zip(meant, looks, strict=True)
-            ]
+            ], versions
 
-    def _explained(self, error: duckdb.Error, tiers: list[Tiers]) -> Exception:
-        """An error of reading a file names the file; any other is the query's own."""
-        if not isinstance(error, _OWN_ERRORS):
-            for tier in tiers:
-                found = self._damage(tier)
-                if found:
-                    return damaged(tier.table, found)
-        return refusal(error)
 
-    def _damage(self, tiers: Tiers) -> str:
-        """What is wrong with the first damaged file; a monthly copy is dropped by name only."""
-        declared = self._databases.find(tiers.table.name)
-        with open_database(declared) as connection:
-            for live in tiers.live:
-                file = manifest.file_numbered(connection, live.number)
-                if file is not None:
-                    fields = file_fields(connection, file)
-                    found = damage(file, fields, self._settings.archive)
-                    if found:
-                        return found
-        for part in tiers.opened:
-            if "months" in part.path.parts and not readable(part.path):
-                return f"{part.path} cannot be read; it is a copy: remove it"
-        return ""
+def _milliseconds(started: float, planned: float) -> tuple[float, float]:
+    return (planned - started) * 1000, (time.perf_counter() - started) * 1000
 
 
 def _needed_of(tier: int, one: Meant, needed: dict[str, Need]) -> Need | None:
@@ -177,9 +177,25 @@ def as_table(relation: Relation) -> pa.Table:
     return relation.to_arrow_table()
 
 
-def as_dicts(relation: Relation) -> list[dict[str, Any]]:
-    names = _distinct(relation.columns)
-    return [dict(zip(names, row, strict=True)) for row in relation.fetchall()]
+def dicts_of(table: pa.Table) -> list[dict[str, Any]]:
+    """One dict a row, with Python's own types."""
+    names = _distinct(table.column_names)
+    columns = [_python(column) for column in table.columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _python(column: pa.ChunkedArray) -> list[Any]:
+    """Sums of integers come as decimals without a fraction, intervals by month, day, second."""
+    values: list[Any] = column.to_pylist()
+    if pa.types.is_decimal(column.type) and column.type.scale == 0:
+        return [None if value is None else int(value) for value in values]
+    if pa.types.is_interval(column.type):
+        return [value if value is None or value.months else _span(value) for value in values]
+    return values
+
+
+def _span(interval: Any) -> timedelta:
+    return timedelta(days=interval.days, microseconds=interval.nanoseconds // 1000)
 
 
 def _distinct(names: list[str]) -> list[str]:

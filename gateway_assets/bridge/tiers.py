@@ -146,7 +146,10 @@ def check_file(table: Tiered, file: ColdFile) -> None:
     # DuckDB looks at no checksum of a page: each file is hashed once, and when it changed.
     key = (str(file.path), stat.st_ino, stat.st_mtime_ns)
     if key not in _whole:
-        _whole[key] = file_sha256(file.path)
+        try:
+            _whole[key] = file_sha256(file.path)
+        except ArchiveDamaged as error:
+            raise damaged(table, error.message) from error
     if _whole[key] != file.sha256:
         raise damaged(table, f"archive file {file.path} holds other bytes than were written")
 
