@@ -27,7 +27,7 @@ test: check      ## everything that must hold
 	$(BIN)/pytest -n 2
 
 bench: setup     ## speed beside what would be used otherwise, as ratios
-	for name in load tiering query capture; do $(BIN)/python bench/$$name.py || exit 1; done
+	for name in load tiering bridge capture; do $(BIN)/python bench/$$name.py || exit 1; done
 
 docs: setup      ## write the generated pages of docs/ again
 	$(BIN)/python docs/generate.py

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
 from gateway_assets import clock
 from gateway_assets.files.landing import Landed, Origin, Row, Stamp, land
-from gateway_assets.hot.load import load
-from gateway_assets.rollups.drain import drain
-from gateway_assets.settings import Settings
 from gateway_assets.sources.ip_traffic import SOURCE
-from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY
 
 TODAY = clock.day_of(clock.now())
 INTERVAL = 30 * clock.SECOND
@@ -47,10 +42,3 @@ def land_days(root: Path, days: range, rows: int, per_file: int) -> list[Landed]
                 break
             landed.append(land(root, SOURCE, Stamp(origin, part[0][0], sequence), part))
     return landed
-
-
-def fill_hot(connection: sqlite3.Connection, settings: Settings, days: range, rows: int) -> None:
-    """Rows in the hot table, rolled up, so that nothing keeps closed days from the archive."""
-    land_days(settings.landing, days, rows, per_file=5000)
-    load(connection, IP_TRAFFIC, settings)
-    drain(connection, IP_TRAFFIC_DAILY, settings)

@@ -1,8 +1,9 @@
-"""Made-up SQLite databases of other applications for ``tiering.py``, and how large they are."""
+"""Made-up SQLite databases of other applications, histories of them, and how large they are."""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import shutil
 import sqlite3
@@ -12,11 +13,15 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
 
+import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
-from side_by_side import Figures
+from side_by_side import Figures, progress
 
 from gateway_assets import clock
+from gateway_assets.archive import engine
 from gateway_assets.cli import forward
+from gateway_assets.settings import load_settings
 
 CACHE = Path(tempfile.gettempdir()) / "gateway-bench-cache"
 METRICS = """
@@ -40,14 +45,34 @@ CREATE INDEX events_time ON events (time);
 """
 EVENTS_LINE = '[[tables]]\nname = "events"\ndatabase = "events.db"\ntime = "time"\nhot_days = 0\n'
 
+TASKS = """
+CREATE TABLE tasks (id INTEGER PRIMARY KEY, created_at TEXT NOT NULL, task_type TEXT, status TEXT,
+    unique_key TEXT, priority INTEGER, score REAL, task_data TEXT);
+CREATE INDEX tasks_at ON tasks (created_at);
+"""
+TASKS_IN_DUCKDB = """
+CREATE TABLE tasks (id BIGINT, created_at TIMESTAMPTZ, task_type VARCHAR, status VARCHAR,
+    unique_key VARCHAR, priority BIGINT, score DOUBLE, task_data VARCHAR)
+"""
+TASKS_LINE = """
+[[tables]]
+name = "tasks"
+database = "app.db"
+time = "created_at"
+hot_days = 7
+dedup_days = 0
+"""
+TASKS_A_DAY, HOT_DAYS, BATCH = 1_170, 7, 100_000
+
 
 def forward_db() -> Path:
     """The demo's database, made once a day and whenever its recipe changes."""
     recipe = hashlib.sha256(Path(forward.__file__).read_bytes()).hexdigest()[:8]
     path = CACHE / f"forward-{clock.day_text(clock.day_of(clock.now()))}-{recipe}.db"
     if not path.exists():
-        shutil.rmtree(CACHE, ignore_errors=True)
-        CACHE.mkdir()
+        CACHE.mkdir(exist_ok=True)
+        for old in CACHE.glob("forward-*"):
+            old.unlink()
         forward.write_forward_db(path)
     return path
 
@@ -79,6 +104,78 @@ def events_db(path: Path, number: int) -> None:
     days = range(last - number, last)
     rows = ((day * 86_400 + n * 3_000, f"event {n}") for day in days for n in range(20))
     fill(path, EVENTS, "INSERT INTO events (time, what) VALUES (?, ?)", rows)
+
+
+def tasks_history(years: int) -> Path:
+    """A data directory with 365 archived days of tasks a year and hot ones after them.
+
+    ``everything.db`` and ``everything.duckdb`` beside it hold all rows. It takes minutes, so it
+    is made only once, and again when the recipe or the archiver changes.
+    """
+    sources = [Path(__file__), *sorted(Path(engine.__file__).parent.glob("*.py"))]
+    recipe = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:8]
+    folder, building = CACHE / f"history-{years}-{recipe}", CACHE / f"building-{years}"
+    if not folder.exists():
+        for old in (*CACHE.glob(f"history-{years}-*"), building):
+            shutil.rmtree(old, ignore_errors=True)
+        building.mkdir(parents=True)
+        _make_history(building, years)
+        building.rename(folder)  # what a killed run left is never taken for a whole one
+    return folder
+
+
+def _make_history(folder: Path, years: int) -> None:
+    today = clock.day_of(clock.now())
+    days = range(today - 365 * years - HOT_DAYS, today + 1)
+    total, everything = len(days) * TASKS_A_DAY, folder / "everything.db"
+
+    def told(what: str, rows: Iterator[tuple[object, ...]]) -> Iterator[tuple[object, ...]]:
+        for number, row in enumerate(rows):
+            if not number % BATCH:
+                progress(f"{years} years, once: {what}, {number / total:.0%}")
+            yield row
+
+    statement = "INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    fill(everything, TASKS, statement, told("rows", _tasks(days)))
+    shutil.copyfile(everything, folder / "app.db")
+    (folder / "tables.toml").write_text(TASKS_LINE, "utf-8")
+    settings = load_settings(data_dir=folder, archive_grace_hours=0, archive_backup=False)
+    result = engine.UniversalArchiver(settings).archive_table(
+        "tasks",
+        progress=lambda done, of: progress(f"{years} years, once: archive, {done / of:.0%}"),
+    )
+    assert len(result.days) == 365 * years, result
+    assert not result.failed, result
+    with closing(sqlite3.connect(everything)) as connection:
+        rows = connection.execute("SELECT * FROM tasks ORDER BY id")
+        _fill_duckdb(folder / "everything.duckdb", told("DuckDB", rows))
+    progress()
+
+
+def _tasks(days: range) -> Iterator[tuple[object, ...]]:
+    """Rare "expired" sorts between the others: no file's least and greatest rule it out."""
+    random, step = Random(1), 86_400 * clock.SECOND // TASKS_A_DAY
+    places = itertools.product(days, range(TASKS_A_DAY))
+    for number, (day, n) in enumerate(places, 1):
+        moment = clock.iso(day * clock.DAY + n * step)[:-1].replace("T", " ")
+        what = "forward_message" if n % 3 else "download"
+        status = "completed" if n % 50 else "failed"
+        if not number % 100_000:
+            status = "expired"
+        text = f'{{"chat": -100{n % 40}, "message": {number}, "text": "{"hello " * (n % 9)}"}}'
+        score = round(random.random() * 100, 2)
+        yield number, moment, what, status, f"msg:{number:09}", n % 7, score, text
+
+
+def _fill_duckdb(path: Path, rows: Iterator[tuple[object, ...]]) -> None:
+    with closing(duckdb.connect(path)) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(TASKS_IN_DUCKDB)
+        names = [name for name, *_ in connection.execute("DESCRIBE tasks").fetchall()]
+        while batch := list(itertools.islice(rows, BATCH)):
+            columns = map(pa.array, zip(*batch, strict=True))
+            connection.register("batch", pa.table(dict(zip(names, columns, strict=True))))
+            connection.execute("INSERT INTO tasks FROM batch")
 
 
 def fill(path: Path, schema: str, statement: str, rows: Iterator[tuple[object, ...]]) -> None:

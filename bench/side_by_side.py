@@ -25,16 +25,20 @@ def in_turns(ways: Mapping[str, Callable[[], Figures]], rounds: int) -> dict[str
     found: dict[str, list[Figures]] = {name: [] for name in ways}
     for number in range(1, rounds + 1):
         for name, run in ways.items():
-            if sys.stderr.isatty():
-                print(f"\r\033[Kround {number} of {rounds}: {name}", end="", file=sys.stderr)
+            progress(f"round {number} of {rounds}: {name}")
             found[name].append(run())
-    if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr)
+    progress()
     return {name: _medians(runs) for name, runs in found.items()}
 
 
 def _medians(runs: list[Figures]) -> Figures:
     return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+
+
+def progress(text: str = "") -> None:
+    """What is going on, on one line that the next text takes the place of."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", flush=True, file=sys.stderr)
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -45,6 +49,12 @@ def seconds(work: Callable[[], object]) -> float:
 
 def ratio(one: float, other: float) -> str:
     return f"{one / other:.2f} x" if other else "-"
+
+
+def peak_memory(process: int | str = "self") -> float:
+    """VmHWM in bytes; the kernel's maxrss of a child begins with what its parent had."""
+    lines = Path(f"/proc/{process}/status").read_text("utf-8").splitlines()
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0) * 1024
 
 
 def print_heading(about: str | None, *packages: str) -> None:
@@ -78,3 +88,15 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         cells = [line[0].ljust(widths[0])]
         cells += [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
         print(f"| {' | '.join(cells)} |")
+
+
+def aims(*wanted: tuple[str, float, str, float]) -> None:
+    """Each figure beside its target."""
+    rows = []
+    for name, value, sign, target in wanted:
+        met = value <= target if sign == "<=" else value >= target
+        shown = f"{value:,.0f}" if value >= 1_000 else f"{value:.2f}"
+        rows.append([name, shown, f"{sign} {target:,}", "met" if met else "MISSED"])
+    print()
+    print_table(["target", "measured", "wanted", ""], rows)
+    print()

@@ -42,7 +42,15 @@ from made_tables import (
     metrics_db,
     sizes,
 )
-from side_by_side import Figures, in_turns, print_heading, print_table, ratio
+from side_by_side import (
+    Figures,
+    aims,
+    in_turns,
+    peak_memory,
+    print_heading,
+    print_table,
+    ratio,
+)
 
 from gateway_assets.archive.engine import UniversalArchiver
 from gateway_assets.cli.forward import registry_lines
@@ -80,13 +88,8 @@ def archive(folder: Path, *tables: str) -> Figures:
         "pauses": sum(paused),
         "rows": sum(result.rows for result in results),
         **{result.table: result.rows for result in results},
-        "rss": _peak_memory(),
+        "rss": peak_memory(),
     }
-
-
-def _peak_memory() -> float:
-    lines = Path("/proc/self/status").read_text("utf-8").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
 
 
 def one_more_day(folder: Path) -> Figures:
@@ -309,18 +312,6 @@ def compare_history(rounds: int) -> None:
 def spent(run: Figures) -> str:
     seconds = f"{run['seconds']:.1f} s ({run['cpu']:.1f} s CPU, {run['pauses']:.1f} s pauses)"
     return f"{run['rows']:,.0f} rows in {seconds}"
-
-
-def aims(*wanted: tuple[str, float, str, float]) -> None:
-    """Each figure beside its target."""
-    rows = []
-    for name, value, sign, target in wanted:
-        met = value <= target if sign == "<=" else value >= target
-        shown = f"{value:,.0f}" if value >= 1_000 else f"{value:.2f}"
-        rows.append([name, shown, f"{sign} {target:,}", "met" if met else "MISSED"])
-    print()
-    print_table(["target", "measured", "wanted", ""], rows)
-    print()
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway_assets.bridge.macros import MACROS
 from gateway_assets.tables import TABLES
 
 ROOT = Path(__file__).parents[1]
@@ -24,6 +25,12 @@ def test_the_readme_lists_every_table() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
     for table in TABLES:
         assert f"| `{table.name}` |" in readme
+
+
+def test_the_page_of_questions_lists_every_function() -> None:
+    page = (ROOT / "docs" / "queries.md").read_text("utf-8")
+    for macro in MACROS:
+        assert f"| `{macro.call}` | {macro.about} |" in page
 
 
 @pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")], ids=str)

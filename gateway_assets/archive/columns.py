@@ -130,7 +130,7 @@ def _times(field: Field, values: Sequence[Any]) -> pa.Array:
     present = [value for value in values if value is not None]
     codec = field.codec
     if isinstance(codec, Epoch):
-        if any(codec.day(value) is None for value in (min(present), max(present)) if present):
+        if present and any(codec.day(value) is None for value in (min(present), max(present))):
             raise Misfit(field)
         moments = codec.moments(np.asarray(present, np.int64)) if present else _NOTHING
     else:

@@ -20,6 +20,7 @@ import secrets
 import sqlite3
 from dataclasses import dataclass
 from itertools import zip_longest
+from math import isinf
 from pathlib import Path
 from typing import Any
 
@@ -141,8 +142,11 @@ class ColumnFacts:
     sum: int | None = None
 
     def shortly(self) -> list[Any]:
-        """As the manifest keeps it: what is missing at the end is unknown."""
-        values = [self.min, self.max, self.nulls, self.sum]
+        """As the manifest keeps it: what is missing at the end is unknown. JSON has no infinity."""
+        if any(isinstance(end, float) and isinf(end) for end in (self.min, self.max)):
+            values = [False, False, self.nulls, self.sum]
+        else:
+            values = [self.min, self.max, self.nulls, self.sum]
         return values if self.sum is not None else values[:3]
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -82,18 +83,39 @@ def as_datetime(moment: int) -> datetime:
     return _EPOCH + timedelta(microseconds=moment)
 
 
+def datetimes(column: pa.ChunkedArray) -> list[datetime | None]:
+    """Times of a column, in its zone; without one when it has none."""
+    zone = ZoneInfo(column.type.tz) if column.type.tz else None
+    moments = _microseconds(column)
+    return [None if moment is None else _in_zone(moment, zone) for moment in moments]
+
+
+def _in_zone(moment: int, zone: ZoneInfo | None) -> datetime:
+    """Infinity is the last or first moment that Python has."""
+    try:
+        known = as_datetime(moment)
+        return known.astimezone(zone) if zone else known.replace(tzinfo=None)
+    except OverflowError:
+        end = datetime.max if moment > 0 else datetime.min  # noqa: DTZ901  it gets one here
+        return end.replace(tzinfo=UTC if zone else None)
+
+
+def _microseconds(column: pa.ChunkedArray) -> list[int | None]:
+    whole = column.combine_chunks()
+    whole = whole if isinstance(whole, pa.Array) else pa.concat_arrays(whole.chunks)
+    moments: list[int | None] = numbers(whole.cast(pa.int64())).tolist()
+    if whole.null_count:
+        there = validity(whole).tolist()
+        moments = [m if t else None for m, t in zip(moments, there, strict=True)]
+    return moments
+
+
 def plain_rows(table: pa.Table, fields: Sequence[Field]) -> list[Row]:
     """Arrow as plain values, times as microseconds."""
     columns = []
     for field, column in zip(fields, table.columns, strict=True):
         if field.kind is Kind.TIME:
-            whole = column.combine_chunks()
-            whole = whole if isinstance(whole, pa.Array) else pa.concat_arrays(whole.chunks)
-            moments: list[int | None] = numbers(whole.cast(pa.int64())).tolist()
-            if whole.null_count:
-                there = validity(whole).tolist()
-                moments = [m if t else None for m, t in zip(moments, there, strict=True)]
-            columns.append(moments)
+            columns.append(_microseconds(column))
         else:
             columns.append(column.to_pylist())
     return list(zip(*columns, strict=True))
@@ -134,19 +156,20 @@ def _moments(field: Field, values: list[Any]) -> list[int | None]:
     return [None if value is None else next(moments) for value in values]
 
 
-def encode_cursor(values: Sequence[Any]) -> str:
+def encode_cursor(order: Sequence[str], values: Sequence[Any]) -> str:
+    """Where a page ended, and in which order: names, those that fall with a "-"."""
     plain = [{"hex": value.hex()} if isinstance(value, bytes) else value for value in values]
-    return base64.urlsafe_b64encode(json.dumps(plain).encode()).decode()
+    return base64.urlsafe_b64encode(json.dumps([list(order), plain]).encode()).decode()
 
 
-def decode_cursor(cursor: str, width: int) -> list[Any]:
+def decode_cursor(cursor: str, order: Sequence[str]) -> list[Any]:
     """The values of the row that a page ended with. Raises QueryError for anything else."""
     try:
-        plain = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        given, plain = json.loads(base64.urlsafe_b64decode(cursor.encode()))
         values = [bytes.fromhex(v["hex"]) if isinstance(v, dict) else v for v in plain]
-    except (ValueError, TypeError, KeyError):
-        values = []
-    if len(values) != width:
+    except (ValueError, TypeError, KeyError, RecursionError, AttributeError):
+        given, values = None, []
+    if given != list(order) or len(values) != len(order):
         raise QueryError(
             "this is no cursor of such a question", hint="give the cursor of the answer before"
         )

@@ -19,6 +19,7 @@ from gateway_assets.bridge.explain import Explained
 from gateway_assets.bridge.lookup import Lookups, Question
 from gateway_assets.bridge.statement import Statements, as_table, dicts_of
 from gateway_assets.bridge.where import Filters, condition
+from gateway_assets.errors import QueryError
 from gateway_assets.settings import Settings
 
 
@@ -61,7 +62,7 @@ class UnifiedQueryBridge:
         limit: int | None = None,
         offset: int = 0,
         *,
-        columns: Sequence[str] = (),
+        columns: str | Sequence[str] = (),
         after: str = "",
     ) -> Answer:
         """Rows of one table: ``query("audit_logs", column("user_id") == 7, "-timestamp", 50)``.
@@ -70,8 +71,9 @@ class UnifiedQueryBridge:
         value, and with a limit the table's key decides between equals. ``after`` is the cursor of
         the page before. Raises QueryError and ArchiveDamaged.
         """
-        names = (order,) if isinstance(order, str) else tuple(order)
-        question = Question(condition(filters), names, limit, offset, tuple(columns), after)
+        question = Question(
+            condition(filters), _names(order), limit, offset, _names(columns), after
+        )
         return self._lookups().ask(self._databases.find(model_or_table), question)
 
     def count(
@@ -124,3 +126,11 @@ class UnifiedQueryBridge:
             if self._engine is None:
                 self._engine = Engine(self._settings, self._timezone)
             return self._engine
+
+
+def _names(given: str | Sequence[str]) -> tuple[str, ...]:
+    """One name or several."""
+    names = (given,) if isinstance(given, str) else tuple(given or ())
+    if not all(isinstance(name, str) for name in names):
+        raise QueryError("order and columns are names of columns", hint='such as order="-id"')
+    return names

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from gateway_assets.archive import manifest
 from gateway_assets.archive.reading import UndecodableText, tolerate
+from gateway_assets.bridge.dialects import is_like
 from gateway_assets.bridge.index import FileIndex
 from gateway_assets.hot.store import reading
 from gateway_assets.settings import Settings, config_file
@@ -30,6 +31,7 @@ class Look(NamedTuple):
     table: Tiered
     files: FileIndex
     version: tuple[int, ...]
+    is_utf8: bool  # so that SQLite orders texts as everybody else does
 
 
 class Snapshot:
@@ -50,7 +52,7 @@ class Database:
         self._path = path
         self._settings = settings
         self._idle: list[tuple[sqlite3.Connection, ExitStack]] = []
-        self._seen: dict[str, tuple[tuple[Any, ...], Look]] = {}
+        self._seen: dict[str, tuple[object, Look]] = {}
         self._identity: tuple[int, int] | None = None
         self._lock = Lock()
 
@@ -80,18 +82,18 @@ class Database:
     def look(self, connection: sqlite3.Connection, declared: Declared) -> Look:
         (schema,) = connection.execute("PRAGMA schema_version").fetchone()
         version = manifest.version(connection, declared.name)
-        key: tuple[Any, ...] = (schema, version, declared.source)
-        if not version and not declared.own:
-            # How times are written is guessed from rows as long as nothing is archived.
-            key += tuple(connection.execute("PRAGMA data_version").fetchone())
+        key = (schema, version, declared.source)
         with self._lock:
             seen = self._seen.get(declared.name)
         if seen is not None and seen[0] == key:
             return seen[1]
         table = tiered(connection, declared, self._settings)
-        look = Look(table, FileIndex(connection, table), (schema, version))
-        with self._lock:
-            self._seen[declared.name] = (key, look)
+        (encoding,) = connection.execute("PRAGMA encoding").fetchone()
+        look = Look(table, FileIndex(connection, table), (schema, version), encoding == "UTF-8")
+        # Until something is archived, and of columns that came since, kinds are guessed from rows.
+        if declared.own or (table.version and not table.changes):
+            with self._lock:
+                self._seen[declared.name] = (key, look)
         return look
 
     def close(self) -> None:
@@ -109,6 +111,7 @@ class Database:
         connection = opened.enter_context(open_database(declared, any_thread=True))
         connection.execute("PRAGMA query_only=ON")
         connection.execute("PRAGMA case_sensitive_like=ON")  # as in DuckDB
+        connection.create_function("gateway_like", 2, is_like, deterministic=True)
         return connection, opened
 
     def _give_back(self, connection: sqlite3.Connection, opened: ExitStack) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 import duckdb
 
+from gateway_assets.bridge.allowed import check_allowed
 from gateway_assets.bridge.guard import refusal
 from gateway_assets.bridge.macros import IN_UTC, MACROS
 from gateway_assets.hot.sql import Fragment, sql
@@ -42,7 +43,7 @@ class Engine:
         self._empty.execute(f"SET disabled_optimizers = '{_MISLEADING}'")
         _lock(self._empty, archive)
         self._stubs: dict[str, str] = {}
-        self._varying = _varying(self._empty)
+        self._varying: frozenset[str] | None = None
         self._explaining = Lock()
 
     @contextmanager
@@ -53,6 +54,11 @@ class Engine:
             yield session
         finally:
             session.close()
+
+    def check(self, text: str, names: Sequence[str]) -> None:
+        """Raise QueryError unless a statement names these tables and harmless functions only."""
+        with self._explaining:
+            check_allowed(self._empty, text, names)
 
     def plan(
         self, text: str, params: Sequence[Any], stubs: Mapping[str, str]
@@ -78,6 +84,9 @@ class Engine:
 
     def may_vary(self, text: str) -> bool:
         """Whether a statement may be answered otherwise the next time, with the same rows."""
+        with self._explaining:
+            if self._varying is None:
+                self._varying = _varying(self._empty)
         return not self._varying.isdisjoint(re.findall(r"\w+", text.lower()))
 
     def interrupt(self) -> None:
@@ -96,6 +105,7 @@ def _opened(settings: Settings, timezone: str) -> Session:
             "allow_community_extensions": "false",
             "python_enable_replacements": "false",
             "memory_limit": settings.query_memory_limit,
+            "max_temp_directory_size": settings.query_temp_limit,
             "max_execution_time": str(int(settings.query_timeout_seconds * 1000)),
         }
     )

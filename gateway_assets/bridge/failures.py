@@ -45,6 +45,8 @@ class Failures:
             found = self._damage(tier)
             if found:
                 return damaged(tier.table, found)
+        if not _is_of_a_file(error, tiers):
+            return refusal(error)
         read = next(tier.table for tier in tiers if tier.opened)
         return damaged(read, f"archived rows of {read.name} cannot be read: {error}")
 
@@ -63,3 +65,13 @@ class Failures:
             if "months" in part.path.parts and not readable(part.path):
                 return f"{part.path} cannot be read; it is a copy: remove it"
         return ""
+
+
+def _is_of_a_file(error: duckdb.Error, tiers: list[Tiers]) -> bool:
+    """Parquet's own reader says "TProtocolException" of a footer that is none."""
+    said = str(error)
+    return (
+        isinstance(error, duckdb.IOException)
+        or "TProtocol" in said
+        or any(file.path.name in said for tier in tiers for file in tier.opened)
+    )

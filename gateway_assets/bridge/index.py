@@ -50,13 +50,14 @@ class LiveFile(NamedTuple):
 
 class _Ends(NamedTuple):
     """The least and largest value of a column in every file. ``known`` is false where they are
-    not known, ``empty`` true where all values are NULL.
+    not known, ``empty`` true where all values are NULL, ``full`` where none is.
     """
 
     low: np.ndarray[Any, Any]
     high: np.ndarray[Any, Any]
     known: Mask
     empty: Mask
+    full: Mask
 
 
 class FileIndex:
@@ -83,16 +84,14 @@ class FileIndex:
             np.array([file.last_time for file in self.files], np.int64),
             np.ones(len(self.files), np.bool_),
             np.zeros(len(self.files), np.bool_),
+            np.ones(len(self.files), np.bool_),
         )
 
     def that_meet(self, connection: sqlite3.Connection, wanted: Mapping[str, Ranges]) -> Positions:
-        """The files that may hold rows whose columns are all within the given ranges.
-
-        Ranges of the table's time are moments, however it is written.
-        """
+        """The files that may hold rows whose columns are all within the given ranges."""
         chosen = np.ones(len(self.files), np.bool_)
         for field in self._table.fields:
-            if field.name in wanted and (field.kind in PRUNING or field.name == self._table.time):
+            if field.name in wanted and field.kind in PRUNING:
                 self._narrow(chosen, self._ends(connection, field), wanted[field.name])
         return np.flatnonzero(chosen)
 
@@ -126,9 +125,8 @@ class FileIndex:
             yield from ((None, self.files[position]) for position in reversed(positions))
             return
         ends = self._ends(connection, field)
-        known = ends.known & ~ends.empty
-        if field.nullable and not falls:
-            known = np.zeros_like(known)  # a NULL may be anywhere
+        # NULL is the least value: a rising order begins with it, wherever it is.
+        known = ends.known & ~ends.empty & (ends.full | falls)
         for position in positions[~known[positions]]:
             yield None, self.files[position]
         best = ends.high if falls else ends.low
@@ -161,14 +159,14 @@ class FileIndex:
         chosen &= ~ends.empty
 
     def _ends(self, connection: sqlite3.Connection, field: Field) -> _Ends:
-        if field.id == self._table.time_field.id:
+        if field.id == self._table.time_field.id and field.kind is Kind.TIME:
             return self._times
         if field.id not in self._known:
             self._known[field.id] = self._read_ends(connection, field)
         return self._known[field.id]
 
     def _read_ends(self, connection: sqlite3.Connection, field: Field) -> _Ends:
-        found: dict[int, tuple[Any, Any]] = {}
+        found: dict[int, tuple[Any, Any, int]] = {}
         for version, fields in self.versions.items():
             written = {one.id: one for one in fields}.get(field.id)
             if written is None or written.kind is not field.kind:
@@ -176,27 +174,29 @@ class FileIndex:
             if not written.name.isidentifier():
                 continue  # it would mean something else in a path of JSON
             query = (
-                f"SELECT number, json_extract(columns, ?) FROM {FILES} WHERE table_name = ? "
+                f"SELECT number, CASE WHEN json_valid(columns) THEN json_extract(columns, ?) END "
+                f"FROM {FILES} WHERE table_name = ? "
                 "AND schema_version = ? AND state IN ('published', 'archived')"
             )
             given = (f'$."{written.name}"', self._table.name, version)
             for number, facts in connection.execute(query, given):
-                low, high, *_ = json.loads(facts) if facts else (False, False)
+                low, high, nulls, *_ = json.loads(facts) if facts else _UNKNOWN
                 if low is not False:
-                    found[number] = (low, high)
-        pairs = [found.get(file.number, _UNKNOWN) for file in self.files]
-        empty = np.array([low is None for low, _ in pairs], np.bool_)
-        known = np.array([pair is not _UNKNOWN for pair in pairs], np.bool_)
+                    found[number] = (low, high, nulls)
+        known_ends = [found.get(file.number, _UNKNOWN) for file in self.files]
+        empty = np.array([low is None for low, _, _ in known_ends], np.bool_)
+        known = np.array([ends is not _UNKNOWN for ends in known_ends], np.bool_)
+        full = np.array([nulls == 0 for _, _, nulls in known_ends], np.bool_)
         kind = object if field.kind is Kind.TEXT else np.int64
         nothing = "" if field.kind is Kind.TEXT else 0
         lows, highs = (
             np.array([nothing if end is None else end for end in ends], kind)
-            for ends in ([low for low, _ in pairs], [high for _, high in pairs])
+            for ends in ([ends[0] for ends in known_ends], [ends[1] for ends in known_ends])
         )
-        return _Ends(lows, highs, known, empty)
+        return _Ends(lows, highs, known, empty, full)
 
 
-_UNKNOWN = (False, False)
+_UNKNOWN = (False, False, -1)
 
 
 def _sorted(positions: Positions, best: np.ndarray[Any, Any], *, falls: bool) -> Positions:

@@ -30,7 +30,7 @@ from gateway_assets.bridge.answer import (
 )
 from gateway_assets.bridge.cache import AnswerCache
 from gateway_assets.bridge.databases import Databases, Look, Snapshot
-from gateway_assets.bridge.dialects import DuckDialect, SqliteDialect, said
+from gateway_assets.bridge.dialects import DuckDialect, SqliteDialect, raw_name, said
 from gateway_assets.bridge.engine import Engine
 from gateway_assets.bridge.explain import Explained, TableUse
 from gateway_assets.bridge.failures import Failures
@@ -56,10 +56,12 @@ from gateway_assets.settings import Settings
 from gateway_assets.tiers.catalog import Declared
 from gateway_assets.tiers.fields import Field, Misfit
 from gateway_assets.tiers.tiered import Tiered
+from gateway_assets.tiers.times import Epoch
 
 _VIEW = "gateway rows"  # no table can be called so
 Found = TypeVar("Found")
 CELL_BYTES = 64  # of a value in memory, about
+MOST_ROWS = 2**53
 MORE = 4  # times as many files in each further group
 
 
@@ -127,14 +129,13 @@ class Lookups:
         started = time.perf_counter()
         key = (look.table.name, look.version, repr(question))
         while True:
-            bound = bind(look.table, question)
-            ranges = said(bound.asked, finder(look.table)).ranges
-            files = look.files.that_meet(snapshot.connection, ranges)
+            bound = bind(look, question)
+            files = look.files.that_meet(snapshot.connection, _cold_ranges(look.table, bound))
             try:
                 if bound.in_sqlite and (bound.limit is not None or not len(files)):
                     found, tiers, cache = self._first_rows(snapshot, look, bound, files, key)
                 else:
-                    found, tiers, cache = self._all_rows(snapshot, look, bound, ranges, key)
+                    found, tiers, cache = self._all_rows(snapshot, look, bound, key)
                 break
             except Misfit as misfit:
                 look = look._replace(table=look.table.wider(misfit))
@@ -156,7 +157,7 @@ class Lookups:
         opened: list[Cold] = []
         waiting = _promising(snapshot.connection, look, bound, files)
         promise, file = next(waiting)
-        size = 1
+        size, poor = 1, 0
         while file and wanted is not None and not _is_complete(best, wanted, bound, promise):
             rows = 0
             group: list[LiveFile] = []
@@ -166,8 +167,11 @@ class Lookups:
                 promise, file = next(waiting)
             cold = grouped(snapshot.connection, look, group, self._root)
             opened += cold
-            best = _merged(best + self._cold_rows(look.table, cold, bound), bound)[:wanted]
-            size *= MORE
+            found = self._cold_rows(look.table, cold, bound)
+            best = _merged(best + found, bound)[:wanted]
+            poor = poor + 1 if len(found) * 2 < min(rows, wanted) else 0
+            if poor > 1:
+                size *= MORE  # rows like these are rare
         tiers = Tiers(look.table, None, hot_rows, opened, 0, [], len(look.files.files))
         if hot_rows or not opened:
             return best, tiers, "off"
@@ -176,13 +180,13 @@ class Lookups:
     def _hot_rows(self, connection: sqlite3.Connection, table: Tiered, bound: Bound) -> list[Row]:
         where = SqliteDialect(finder(table)).where(bound.asked)
         order = ", ".join(
-            f"{quoted(field.name)}{' COLLATE BINARY' if field.kind is Kind.TEXT else ''}"
-            f"{' DESC' if falls else ''}"
-            for field, falls in bound.order
+            f"{raw_name(field)}{' DESC' if falls else ''}" for field, falls in bound.order
         )
+        now = set(table.fields)
+        columns = (quoted(field.name) if field in now else "NULL" for field in bound.fields)
         query = sql(
             "SELECT {columns} FROM {table} WHERE ({where}) AND {visible}",
-            columns=[field.name for field in bound.fields],
+            columns=Fragment(", ".join(columns)),
             table=table.table,
             where=Fragment(where.text),
             visible=visible(connection, table),
@@ -217,13 +221,13 @@ class Lookups:
         snapshot: Snapshot,
         look: Look,
         bound: Bound,
-        ranges: dict[str, Ranges],
         key: Hashable,
     ) -> tuple[pa.Table, Tiers, str]:
         """Both tiers at once, put together and in order by DuckDB."""
         names = {field.name for field in bound.fields} | names_in(bound.asked)
-        need = Need(frozenset(names), ranges)
-        tiers = read_tiers(snapshot, look, need, need, self._root)
+        hot = Need(frozenset(names), said(bound.asked, finder(look.table)).ranges)
+        cold = hot._replace(ranges=_cold_ranges(look.table, bound))
+        tiers = read_tiers(snapshot, look, hot, cold, self._root)
         if tiers.table is not look.table:
             misfits = (
                 now
@@ -245,8 +249,8 @@ class Lookups:
 
     def _count(self, snapshot: Snapshot, look: Look, asked: Condition) -> int:
         table, connection = look.table, snapshot.connection
-        bound = bind(table, Question(asked))
-        found = said(asked, finder(table))
+        bound = bind(look, Question(asked))
+        found = said(asked, finder(table), table.time)
         files = look.files.that_meet(connection, found.ranges)
         by_time = table.time_field.kind is Kind.TIME and not found.ranges.keys() - {table.time}
         known = np.zeros(len(files), np.bool_)
@@ -256,13 +260,20 @@ class Lookups:
         if not bound.in_sqlite:
             return len(self._ask(snapshot, look, Question(asked, columns=(table.time,))))
         where = SqliteDialect(finder(table)).where(asked)
+        compared = [field for field in table.fields if field.name in names_in(asked)]
+        odd_ones = "".join(f", sum({_is_odd(field)})" for field in compared)
         query = sql(
-            "SELECT count(*) FROM {table} WHERE ({where}) AND {visible}",
+            "SELECT count(*){odd_ones} FROM {table} WHERE ({where}) AND {visible}",
+            odd_ones=Fragment(odd_ones),
             table=table.table,
             where=Fragment(where.text),
             visible=visible(connection, table),
         )
-        (hot,) = connection.execute(query, where.params).fetchone()
+        hot, *odd = connection.execute(query, where.params).fetchone()
+        for field, number in zip(compared, odd, strict=True):
+            if number:  # values of another type are compared as they are shown
+                wider = look._replace(table=table.wider(Misfit(field)))
+                return self._count(snapshot, wider, asked)
         return int(hot) + counted + self._count_cold(snapshot, look, rest, asked)
 
     def _count_cold(
@@ -298,27 +309,57 @@ def finder(table: Tiered) -> Any:
     return find
 
 
-def bind(table: Tiered, question: Question) -> Bound:
+def bind(look: Look, question: Question) -> Bound:
     """Check a question against a table's columns. Raises QueryError."""
-    find = finder(table)
+    table, find = look.table, finder(look.table)
     for value, name in ((question.limit, "limit"), (question.offset, "offset")):
-        if value is not None and (not isinstance(value, int) or value < 0):
-            raise QueryError(f"{name} is a number of rows, not {value!r}")
+        if value is not None and (type(value) is not int or not 0 <= value <= MOST_ROWS):
+            raise QueryError(f"{name} is a number of rows up to {MOST_ROWS:,}, not {value!r}")
     if question.after and (question.offset or question.limit is None):
         raise QueryError("a cursor goes with a limit and without an offset")
+    if len(set(question.columns)) < len(question.columns):
+        raise QueryError(f"a column is asked for twice: {', '.join(question.columns)}")
     shown = tuple(find(name) for name in question.columns) or tuple(columns_of(table))
     order = _order(table, question, find)
     asked = question.asked
     if question.after:
-        asked = AllOf((asked, _beyond(order, decode_cursor(question.after, len(order)))))
+        asked = AllOf((asked, _beyond(order, decode_cursor(question.after, _named(order)))))
     extra = tuple(field for field, _ in order if field not in shown)
     fields = shown + extra
     compared = [find(name) for name in names_in(asked)] + [field for field, _ in order]
     now = set(table.fields)
-    in_sqlite = all(field in now for field in fields) and all(
-        field.kind is not Kind.ANY for field in compared
-    )
+    in_sqlite = all(field in now and _is_comparable(field, look) for field in compared)
     return Bound(asked, order, fields, len(shown), question.limit, question.offset, in_sqlite)
+
+
+def _is_comparable(field: Field, look: Look) -> bool:
+    """Whether SQLite compares and orders raw values as the values shown are."""
+    return field.kind is not Kind.ANY and (field.kind is not Kind.TEXT or look.is_utf8)
+
+
+_TYPEOF = {
+    Kind.INTEGER: "'integer', 'null'",
+    Kind.REAL: "'real', 'integer', 'null'",
+    Kind.TEXT: "'text', 'null'",
+    Kind.BLOB: "'blob', 'null'",
+}
+
+
+def _is_odd(field: Field) -> str:
+    """SQL that is 1 for a value that the column's kind does not hold."""
+    kind = field.kind
+    if kind is Kind.TIME:
+        kind = Kind.INTEGER if isinstance(field.codec, Epoch) else Kind.TEXT
+    return f"typeof({quoted(field.name)}) NOT IN ({_TYPEOF[kind]})"
+
+
+def _cold_ranges(table: Tiered, bound: Bound) -> dict[str, Ranges]:
+    """What is asked of archived rows: their time is never NULL."""
+    return said(bound.asked, finder(table), table.time).ranges
+
+
+def _named(order: Sequence[tuple[Field, bool]]) -> list[str]:
+    return [f"-{field.name}" if falls else field.name for field, falls in order]
 
 
 def _order(table: Tiered, question: Question, find: Any) -> tuple[tuple[Field, bool], ...]:
@@ -330,9 +371,24 @@ def _order(table: Tiered, question: Question, find: Any) -> tuple[tuple[Field, b
         return tuple(given)
     taken = {field.name for field, _ in given}
     names = [name for name in table.shape.primary_key if name not in taken]
-    if question.after and not table.shape.primary_key:
-        raise QueryError(f"table {table.name} has no key that a cursor could go by")
+    if question.after and not _has_key(table):
+        raise QueryError(
+            f"table {table.name} has no key that a cursor could go by",
+            hint="a primary key without NULLs, of one kind of values; use offset instead",
+        )
     return (*given, *((find(name), given[-1][1]) for name in names))
+
+
+def _has_key(table: Tiered) -> bool:
+    """Whether the primary key, as it is shown, tells any two rows apart."""
+    shape = table.shape
+    kinds = {field.name: field.kind for field in table.fields}
+    columns = [column for column in shape.columns if column.name in shape.primary_key]
+    return bool(columns) and all(
+        (column.not_null or column.name == shape.integer_key or not shape.rowid)
+        and kinds[column.name] is not Kind.ANY
+        for column in columns
+    )
 
 
 def _beyond(order: Sequence[tuple[Field, bool]], values: Sequence[Any]) -> Condition:
@@ -351,13 +407,22 @@ def _beyond(order: Sequence[tuple[Field, bool]], values: Sequence[Any]) -> Condi
         same.append(IsNull(name) if last is None else Compare(name, "=", last))
     found: Condition = AnyOf(tuple(either))
     (first, falls), value = order[0], _compared(order[0][0], values[0])
-    if value is not None and not (falls and first.nullable):
-        found = AllOf((Compare(first.name, "<=" if falls else ">=", value), found))
+    if value is not None:
+        bound: Condition = Compare(first.name, "<=" if falls else ">=", value)
+        if falls and first.nullable:
+            bound = AnyOf((bound, IsNull(first.name)))
+        found = AllOf((bound, found))
     return found
 
 
 def _compared(field: Field, value: Any) -> Any:
-    return as_datetime(value) if field.kind is Kind.TIME and value is not None else value
+    """A value of a cursor, which may have been made up. Raises QueryError."""
+    if field.kind is Kind.TIME and value is not None:
+        try:
+            return as_datetime(value)
+        except (TypeError, OverflowError):
+            raise QueryError("this is no cursor of such a question") from None
+    return value
 
 
 def _select(bound: Bound, source: str, table: Tiered, offset: int = 0) -> tuple[str, list[Any]]:
@@ -437,4 +502,5 @@ def _cursor(rows: list[Row] | pa.Table, bound: Bound) -> str:
         if isinstance(rows, pa.Table)
         else rows[-1]
     )
-    return encode_cursor([last[bound.fields.index(field)] for field, _ in bound.order])
+    values = [last[bound.fields.index(field)] for field, _ in bound.order]
+    return encode_cursor(_named(bound.order), values)

@@ -15,10 +15,9 @@ from typing import Any, NamedTuple
 from gateway_assets import clock
 from gateway_assets.bridge.ranges import ANYTHING, Ranges, both, compared
 from gateway_assets.hot.sql import quoted
-from gateway_assets.model import INT64_MAX, INT64_MIN, Kind
+from gateway_assets.model import Kind
 from gateway_assets.tiers.fields import Field
 from gateway_assets.tiers.tiered import Tiered
-from gateway_assets.tiers.times import Epoch
 
 TYPES = {
     Kind.TIME: "TIMESTAMPTZ",
@@ -31,13 +30,18 @@ TYPES = {
 # How a constant is written in a plan, as far as it is understood. A text with other characters
 # may be another one than is shown there.
 _MOMENT = r"'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?\+00'::TIMESTAMP WITH TIME ZONE"
-_WRITTEN = {Kind.TIME: _MOMENT, Kind.INTEGER: r"-?\d+", Kind.TEXT: r"'[\w.:/@+-]+'"}
+_EXACT = r"'[\w.:/@+-]+'"
 _DAY_TEXT = r"'\d{4}-\d\d-\d\d[^']*'"
+_WRITTEN = {
+    Kind.TIME: _MOMENT,
+    Kind.INTEGER: r"-?\d+",
+    Kind.TEXT: rf"(?:{_EXACT}|{_DAY_TEXT})",
+}
 
 
 class Need(NamedTuple):
-    """Columns, and for some of them the ranges that their values must be in. Those of the time
-    column are moments in microseconds, however it is written.
+    """Columns, and for some of them the ranges that their values must be in; of times those are
+    microseconds.
     """
 
     columns: frozenset[str]
@@ -139,15 +143,14 @@ def _texts(value: str | list[str] | None) -> list[str]:
 def _ranges(table: Tiered, filters: list[str]) -> dict[str, Ranges]:
     found: dict[str, Ranges] = {}
     for field in table.fields:
-        is_time = field.name == table.time
-        written = _DAY_TEXT if is_time and field.kind is Kind.TEXT else _WRITTEN.get(field.kind)
+        written = _WRITTEN.get(field.kind)
         if written is None or not re.fullmatch(r"\w+", field.name):
             continue
         ranges = ANYTHING
         for text in filters:
             if field.name in text:
-                ranges = both(ranges, _said(table if is_time else None, field, written, text))
-        if is_time:
+                ranges = both(ranges, _said(field, written, text))
+        if field.kind is Kind.TIME:
             ranges = _with_recent(ranges)
         if ranges != ANYTHING:
             found[field.name] = ranges
@@ -162,7 +165,7 @@ def _with_recent(ranges: Ranges) -> Ranges:
     )
 
 
-def _said(table: Tiered | None, field: Field, written: str, text: str) -> Ranges:
+def _said(field: Field, written: str, text: str) -> Ranges:
     """What one filter of a plan says about a column; anything when it is not understood."""
     name = rf'"?{re.escape(field.name)}"?'
     bound = rf"(?:optional: )?\({name} (>=|>|<=|<|=) ({written})\)"
@@ -170,10 +173,10 @@ def _said(table: Tiered | None, field: Field, written: str, text: str) -> Ranges
     listed = re.fullmatch(rf"{maybe}\({name} IN \(({written}(?:, {written})*)\)\)", text)
     if listed:
         constants = re.findall(written, listed[1])
-        return sum((_range(table, field, "=", one) for one in constants), start=())
+        return sum((_range(field, "=", one) for one in constants), start=())
     for word, joined in ((" AND ", both), (" OR ", lambda one, other: (*one, *other))):
         if re.fullmatch(rf"{bound}|{maybe}\({bound}(?:{word}{bound})*\)", text):
-            pieces = [_range(table, field, *found) for found in re.findall(bound, text)]
+            pieces = [_range(field, *found) for found in re.findall(bound, text)]
             ranges = pieces[0]
             for piece in pieces[1:]:
                 ranges = joined(ranges, piece)
@@ -181,35 +184,22 @@ def _said(table: Tiered | None, field: Field, written: str, text: str) -> Ranges
     return ANYTHING
 
 
-def _range(table: Tiered | None, field: Field, operator: str, constant: str) -> Ranges:
+def _range(field: Field, operator: str, constant: str) -> Ranges:
     """The values that a comparison lets through, never fewer."""
     text = constant.partition("::")[0].strip("'")
-    if table is None:
-        if field.kind is Kind.TIME:
-            return compared(operator, clock.parse_moment(text))
-        return compared(operator, int(text) if field.kind is Kind.INTEGER else text)
-    first, last = _moments(table, text)
-    if first == last:
-        return compared(operator, first)
+    if field.kind is Kind.TIME:
+        return compared(operator, clock.parse_moment(text))
+    if field.kind is Kind.INTEGER:
+        return compared(operator, int(text))
+    if re.fullmatch(_EXACT, constant):
+        return compared(operator, text)
+    # A time as text, with characters behind its day that may be others than are shown.
+    day = text[:10]
+    low, high = day, day + chr(0x10FFFF)
     return {
-        ">=": ((first, None),),
-        ">": ((first, None),),
-        "<=": ((None, last),),
-        "<": ((None, last),),
-        "=": ((first, last),),
+        ">=": ((low, None),),
+        ">": ((low, None),),
+        "<=": ((None, high),),
+        "<": ((None, high),),
+        "=": ((low, high),),
     }[operator]
-
-
-def _moments(table: Tiered, text: str) -> tuple[int, int]:
-    """The first and the last moment that a constant of the time column may mean."""
-    if table.time_field.kind is Kind.TIME:
-        moment = clock.parse_moment(text)
-        return moment, moment
-    if isinstance(table.written, Epoch):
-        moment = int(text) * clock.SECOND // table.written.per_second
-        return moment, moment + 1
-    # Zone offsets reach fourteen hours: a day more on each side.
-    day = table.written.day(text)
-    if day is None:
-        return INT64_MIN, INT64_MAX
-    return clock.day_range(day - 1)[0], clock.day_range(day + 1)[1]

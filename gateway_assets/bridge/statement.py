@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import duckdb
 import pyarrow as pa
 
+from gateway_assets.bridge.answer import datetimes
 from gateway_assets.bridge.cache import AnswerCache
 from gateway_assets.bridge.databases import Database, Databases, Look, Snapshot
 from gateway_assets.bridge.engine import Engine
@@ -65,7 +66,9 @@ class Statements:
         file that the answer needs is missing or broken.
         """
         check_statement(text)
-        meant = tables_in(text, self._databases.catalog())
+        known = self._databases.catalog()
+        self._engine.check(text, [one.name + ending for one in known for ending in PARTS])
+        meant = tables_in(text, known)
 
         def version() -> list[int]:
             return [self._databases.of(one.declared).version(one.declared) for one in meant]
@@ -185,7 +188,12 @@ def dicts_of(table: pa.Table) -> list[dict[str, Any]]:
 
 
 def _python(column: pa.ChunkedArray) -> list[Any]:
-    """Sums of integers come as decimals without a fraction, intervals by month, day, second."""
+    """Sums of integers come as decimals without a fraction, intervals by month, day, second.
+
+    Arrow would load pandas to make datetimes, which takes longer than most questions.
+    """
+    if pa.types.is_timestamp(column.type) and column.type.unit == "us":
+        return datetimes(column)
     values: list[Any] = column.to_pylist()
     if pa.types.is_decimal(column.type) and column.type.scale == 0:
         return [None if value is None else int(value) for value in values]

@@ -22,6 +22,7 @@ from gateway_assets.errors import ArchiveDamaged
 from gateway_assets.hot.sql import Fragment, quoted, sql
 from gateway_assets.model import INT64_MAX, INT64_MIN, Kind
 from gateway_assets.tiers.fields import Field, Misfit
+from gateway_assets.tiers.reflect import affinity
 from gateway_assets.tiers.tiered import Tiered
 from gateway_assets.tiers.times import FIRST_DAY, LAST_DAY, Epoch
 
@@ -212,31 +213,43 @@ def within(table: Tiered, need: Need) -> tuple[Fragment, list[object]]:
             continue
         if not ranges:
             return Fragment("0"), []
-        if field.name == table.time:
-            _add_time(table, ranges, parts, params)
-        elif field.kind is Kind.INTEGER or field.kind is Kind.TEXT:
-            _add_values(field, ranges, parts, params)
+        if field.kind is Kind.TIME:
+            _add_times(field, ranges, parts, params)
+        elif field.kind is Kind.INTEGER or (field.kind is Kind.TEXT and is_compared_as_text(field)):
+            _add_values(field, ranges, parts, params, ordered=field.name == table.time)
     return Fragment(" AND ".join(parts) or "1"), params
 
 
-def _add_values(field: Field, ranges: Ranges, parts: list[str], params: list[object]) -> None:
+def is_compared_as_text(field: Field) -> bool:
+    """Whether SQLite leaves a text alone that is compared with a column of texts."""
+    return affinity(field.declared) in {"TEXT", "BLOB"}
+
+
+def _add_values(
+    field: Field, ranges: Ranges, parts: list[str], params: list[object], *, ordered: bool
+) -> None:
+    """``ordered`` texts sort alike in any encoding of a database: times do."""
     name = quoted(field.name)
+    if field.kind is Kind.TEXT:
+        name += " COLLATE BINARY"
     if all(low == high and low is not None for low, high in ranges) and len(ranges) <= MOST:
-        if field.kind is Kind.TEXT:
-            name += " COLLATE BINARY"
         parts.append(f"{name} IN ({', '.join('?' * len(ranges))})")
         params.extend(low for low, _ in ranges)
-    elif field.kind is Kind.INTEGER:
-        ends = hull(ranges)
-        assert ends is not None
-        for operator, value in zip((">=", "<="), ends, strict=True):
-            if value is not None:
-                parts.append(f"{name} {operator} ?")
-                params.append(min(max(value, INT64_MIN), INT64_MAX))
+        return
+    if field.kind is Kind.TEXT and not ordered:
+        return
+    ends = hull(ranges)
+    assert ends is not None
+    for operator, value in zip((">=", "<="), ends, strict=True):
+        if value is not None:
+            parts.append(f"{name} {operator} ?")
+            params.append(
+                value if isinstance(value, str) else min(max(value, INT64_MIN), INT64_MAX)
+            )
 
 
-def _add_time(table: Tiered, ranges: Ranges, parts: list[str], params: list[object]) -> None:
-    name, written = quoted(table.time), table.written
+def _add_times(field: Field, ranges: Ranges, parts: list[str], params: list[object]) -> None:
+    name, written = quoted(field.name), field.codec
     ends = hull(ranges)
     assert ends is not None
     start, end = ends

@@ -13,15 +13,17 @@ from typing import Any
 
 from gateway_assets.errors import QueryError
 
+DEEPEST = 100
+
 
 class Condition:
     """Something that is true of a row, false, or unknown."""
 
     def __and__(self, other: Condition) -> Condition:
-        return AllOf((self, other))
+        return AllOf((*_parts(self, AllOf), *_parts(other, AllOf)))
 
     def __or__(self, other: Condition) -> Condition:
-        return AnyOf((self, other))
+        return AnyOf((*_parts(self, AnyOf), *_parts(other, AnyOf)))
 
     def __invert__(self) -> Condition:
         return Not(self)
@@ -77,6 +79,11 @@ class Not(Condition):
     part: Condition
 
 
+def _parts(one: Condition, kind: type[AllOf | AnyOf]) -> tuple[Condition, ...]:
+    """A chain of the same word is one list, however long it is."""
+    return one.parts if isinstance(one, kind) else (one,)
+
+
 class column:  # noqa: N801  reads as a word of a condition
     """A column by name, to be compared. Comparing with None asks for NULL."""
 
@@ -122,19 +129,35 @@ Filters = Condition | Mapping[str, Any] | Sequence[Condition] | None
 
 def condition(filters: Filters) -> Condition:
     """One condition: a mapping asks for equality, IN for a list, NULL for None."""
-    if isinstance(filters, Condition):
-        return filters
     if filters is None:
         return AllOf(())
     if isinstance(filters, Mapping):
         return AllOf(tuple(_equal(name, value) for name, value in filters.items()))
-    parts = tuple(filters)
+    parts = tuple(filters) if isinstance(filters, list | tuple) else (filters,)
     if not all(isinstance(part, Condition) for part in parts):
         raise QueryError(
             "filters are conditions or a mapping",
             hint='such as: column("status") == "done", or {"status": "done"}',
         )
-    return AllOf(parts)
+    whole = AllOf(parts)
+    if _depth(whole) > DEEPEST:
+        raise QueryError(f"conditions are nested more than {DEEPEST} deep", hint="use is_in")
+    return whole
+
+
+def _depth(asked: Condition) -> int:
+    level: list[Condition] = [asked]
+    depth = 0
+    while level and depth <= DEEPEST:
+        depth += 1
+        below: list[Condition] = []
+        for one in level:
+            if isinstance(one, Not):
+                below.append(one.part)
+            elif isinstance(one, AllOf | AnyOf):
+                below.extend(one.parts)
+        level = below
+    return depth
 
 
 def _equal(name: str, value: Any) -> Condition:

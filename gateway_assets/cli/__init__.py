@@ -4,6 +4,10 @@
 ``stages``   load, rollup: the stages by hand
 ``archive``  archive plan, run, status, verify, restore, erase, compact, backup, export
 ``query``    one SELECT over both tiers
+``export``   its answer as a file
+``shell``    SQL line by line
+``answers``  answers printed and written
+``confined``  going on in a child process, within limits
 ``tables``   what stands where
 ``config``   every setting with value, default and origin
 ``dagster``  Dagster's own commands with this project's home and definitions

@@ -30,7 +30,7 @@ def print_query(
     settings: Settings, text: str, params: Sequence[str], form: str, timezone: str, explain: bool
 ) -> None:
     """Answer one statement within the limits of a worker, and print it."""
-    answer = answering(settings, timezone)
+    answer = answering(settings, timezone, once=True)
     limit(settings)
     values = [value_of(one) for one in params]
     table, explained = answer(text, values, settings.query_max_rows)

@@ -7,7 +7,7 @@ import os
 import select
 import signal
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 from gateway_assets.errors import QueryError
 from gateway_assets.settings import Settings
@@ -37,6 +37,13 @@ def go_on_in_child(settings: Settings, module: str, seconds: float | None = None
             hint="narrow the query, or raise query_memory_limit",
         )
     sys.exit(os.waitstatus_to_exitcode(status))
+
+
+def end_child() -> NoReturn:
+    """End the child, all having gone well, without taking down what the kernel takes down."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _waited(child: int, seconds: float) -> int:

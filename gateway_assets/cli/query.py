@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from gateway_assets.cli.confined import go_on_in_child
+from gateway_assets.cli.confined import end_child, go_on_in_child
 from gateway_assets.settings import Settings
 
 timezone_option = click.option(
@@ -53,3 +53,4 @@ def query(
     text = sys.stdin.read() if sql == "-" else sql
     answers = go_on_in_child(settings, "gateway_assets.cli.answers")
     answers.print_query(settings, text, params, form, timezone, explain)
+    end_child()

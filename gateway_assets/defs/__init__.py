@@ -12,6 +12,7 @@
 ``statistics``  what every table takes, hot and cold, and what is wrong with it
 ``notify``      sends the report; never waits long, never fails, never shows the address
 ``retention``   old runs of the load job go
+``resource``    the bridge as a resource for assets of one's own
 ``describe``    how results become metadata that the UI shows and plots
 ``build``       all of it as one Definitions
 ``execute``     run a job in this process, kept in the instance's history
