@@ -48,20 +48,14 @@ class Answer:
     def rows(self) -> list[dict[str, Any]]:
         """One dict a row; times as datetimes in UTC."""
         names = [field.name for field in self.fields]
-        plain = self._found
-        if isinstance(plain, pa.Table):
-            plain = plain_rows(plain, self.fields)
-        times = [place for place, field in enumerate(self.fields) if field.kind is Kind.TIME]
-        if not times:
-            return [dict(zip(names, row, strict=True)) for row in plain]
-        found = []
-        for row in plain:
-            values = list(row)
-            for place in times:
-                if values[place] is not None:
-                    values[place] = as_datetime(values[place])
-            found.append(dict(zip(names, values, strict=True)))
-        return found
+        if isinstance(self._found, pa.Table):
+            columns = _plain_columns(self._found, self.fields)
+        else:
+            columns = list(map(list, zip(*self._found, strict=True)))
+        for place, field in enumerate(self.fields):
+            if field.kind is Kind.TIME and columns:
+                columns[place] = [m if m is None else as_datetime(m) for m in columns[place]]
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
     def arrow(self) -> pa.Table:
         if isinstance(self._found, pa.Table):
@@ -86,7 +80,7 @@ def as_datetime(moment: int) -> datetime:
 def datetimes(column: pa.ChunkedArray) -> list[datetime | None]:
     """Times of a column, in its zone; without one when it has none."""
     zone = ZoneInfo(column.type.tz) if column.type.tz else None
-    moments = _microseconds(column)
+    moments = _numbers(column)
     return [None if moment is None else _in_zone(moment, zone) for moment in moments]
 
 
@@ -100,25 +94,31 @@ def _in_zone(moment: int, zone: ZoneInfo | None) -> datetime:
         return end.replace(tzinfo=UTC if zone else None)
 
 
-def _microseconds(column: pa.ChunkedArray) -> list[int | None]:
+def _numbers(column: pa.ChunkedArray) -> list[Any]:
+    """Integers, reals, or times as microseconds, many times faster than ``to_pylist``."""
     whole = column.combine_chunks()
     whole = whole if isinstance(whole, pa.Array) else pa.concat_arrays(whole.chunks)
-    moments: list[int | None] = numbers(whole.cast(pa.int64())).tolist()
+    plain = whole.cast(pa.int64()) if pa.types.is_timestamp(whole.type) else whole
+    found: list[Any] = numbers(plain).tolist()
     if whole.null_count:
         there = validity(whole).tolist()
-        moments = [m if t else None for m, t in zip(moments, there, strict=True)]
-    return moments
+        found = [value if known else None for value, known in zip(found, there, strict=True)]
+    return found
 
 
 def plain_rows(table: pa.Table, fields: Sequence[Field]) -> list[Row]:
     """Arrow as plain values, times as microseconds."""
-    columns = []
+    return list(zip(*_plain_columns(table, fields), strict=True))
+
+
+def _plain_columns(table: pa.Table, fields: Sequence[Field]) -> list[list[Any]]:
+    columns: list[list[Any]] = []
     for field, column in zip(fields, table.columns, strict=True):
-        if field.kind is Kind.TIME:
-            columns.append(_microseconds(column))
+        if field.kind in {Kind.TIME, Kind.INTEGER, Kind.REAL}:
+            columns.append(_numbers(column))
         else:
             columns.append(column.to_pylist())
-    return list(zip(*columns, strict=True))
+    return columns
 
 
 def decoded(fields: Sequence[Field], rows: Sequence[Row]) -> list[Row]:

@@ -23,6 +23,7 @@ from gateway_assets.tiers.catalog import Declared, catalog, find, open_database,
 from gateway_assets.tiers.tiered import Tiered
 
 MOST_IDLE = 4
+CACHE_KIB = 2_000  # of each connection; the kernel keeps the file in memory, too
 
 
 class Look(NamedTuple):
@@ -110,6 +111,7 @@ class Database:
         opened = ExitStack()
         connection = opened.enter_context(open_database(declared, any_thread=True))
         connection.execute("PRAGMA query_only=ON")
+        connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         connection.execute("PRAGMA case_sensitive_like=ON")  # as in DuckDB
         connection.create_function("gateway_like", 2, is_like, deterministic=True)
         return connection, opened
@@ -125,7 +127,7 @@ class Database:
         """A file that another one took the place of must not answer any more."""
         try:
             stat = self._path.stat()
-        except FileNotFoundError:
+        except OSError:
             identity = None
         else:
             identity = (stat.st_dev, stat.st_ino)

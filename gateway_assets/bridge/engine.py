@@ -39,7 +39,7 @@ class Engine:
         self._main = _opened(settings, timezone)
         self._main.execute("SET parquet_metadata_cache = true")  # files never change
         _lock(self._main, archive)
-        self._empty = _opened(settings, timezone)
+        self._empty = _opened(settings, timezone, threads=1)
         self._empty.execute(f"SET disabled_optimizers = '{_MISLEADING}'")
         _lock(self._empty, archive)
         self._stubs: dict[str, str] = {}
@@ -97,9 +97,11 @@ class Engine:
         self._empty.close()
 
 
-def _opened(settings: Settings, timezone: str) -> Session:
+def _opened(settings: Settings, timezone: str, threads: int = 0) -> Session:
+    """``threads`` 0: as many as there are processors."""
     session = duckdb.connect(
         config={
+            **({"threads": str(threads)} if threads else {}),
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
             "allow_community_extensions": "false",

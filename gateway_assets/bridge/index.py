@@ -68,7 +68,7 @@ class FileIndex:
         self.versions: dict[int, tuple[Field, ...]] = {}
         self._table = table
         self._known: dict[int, _Ends] = {}  # by column id
-        self._ranked: dict[tuple[int, bool], Positions] = {}
+        self._ranked: dict[tuple[int, bool], tuple[Positions, Positions]] = {}
         if has_table(connection, FILES):
             query = (
                 f"SELECT {', '.join(LiveFile._fields)} FROM {FILES} WHERE table_name = ? "
@@ -77,6 +77,7 @@ class FileIndex:
             self.files = list(map(LiveFile._make, connection.execute(query, (table.name,))))
         for number in {file.schema_version for file in self.files}:
             self.versions[number] = schema_fields(connection, table.name, number)
+        self._all = np.arange(len(self.files))
         self._rows = np.array([file.rows for file in self.files], np.int64)
         self._is_whole = np.array([file.answers_until is None for file in self.files], np.bool_)
         self._times = _Ends(
@@ -89,6 +90,8 @@ class FileIndex:
 
     def that_meet(self, connection: sqlite3.Connection, wanted: Mapping[str, Ranges]) -> Positions:
         """The files that may hold rows whose columns are all within the given ranges."""
+        if not wanted:
+            return self._all
         chosen = np.ones(len(self.files), np.bool_)
         for field in self._table.fields:
             if field.name in wanted and field.kind in PRUNING:
@@ -125,24 +128,36 @@ class FileIndex:
             yield from ((None, self.files[position]) for position in reversed(positions))
             return
         ends = self._ends(connection, field)
-        # NULL is the least value: a rising order begins with it, wherever it is.
-        known = ends.known & ~ends.empty & (ends.full | falls)
-        for position in positions[~known[positions]]:
-            yield None, self.files[position]
         best = ends.high if falls else ends.low
-        for position in self._by(positions[known[positions]], field, best, falls=falls):
+        unknown, sorted_ones = self._by_best(positions, field, ends, best, falls=falls)
+        for position in unknown:
+            yield None, self.files[position]
+        for position in sorted_ones:
             yield best[position], self.files[position]
 
-    def _by(
-        self, positions: Positions, field: Field, best: np.ndarray[Any, Any], *, falls: bool
-    ) -> Positions:
-        """Positions in the order of their best values; remembered for all files together."""
-        if len(positions) < len(self.files):
-            return _sorted(positions, best, falls=falls)
+    def _by_best(
+        self,
+        positions: Positions,
+        field: Field,
+        ends: _Ends,
+        best: np.ndarray[Any, Any],
+        *,
+        falls: bool,
+    ) -> tuple[Positions, Positions]:
+        """Positions of unknown, and in the order of their best values those of known ends;
+        remembered for all files together.
+        """
         key = (field.id, falls)
-        if key not in self._ranked:
-            self._ranked[key] = _sorted(positions, best, falls=falls)
-        return self._ranked[key]
+        if positions is self._all and key in self._ranked:
+            return self._ranked[key]
+        # NULL is the least value: a rising order begins with it, wherever it is.
+        is_known = (ends.known & ~ends.empty & (ends.full | falls))[positions]
+        known = positions[is_known]
+        order = np.argsort(best[known], kind="stable")
+        found = positions[~is_known], known[order[::-1] if falls else order]
+        if positions is self._all:
+            self._ranked[key] = found
+        return found
 
     def _narrow(self, chosen: Mask, ends: _Ends, ranges: Ranges) -> None:
         if ends.low.dtype == object:
@@ -197,8 +212,3 @@ class FileIndex:
 
 
 _UNKNOWN = (False, False, -1)
-
-
-def _sorted(positions: Positions, best: np.ndarray[Any, Any], *, falls: bool) -> Positions:
-    order = np.argsort(best[positions], kind="stable")
-    return positions[order[::-1] if falls else order]

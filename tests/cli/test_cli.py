@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-import pyarrow.parquet as pq
 import pytest
 
 from gateway_assets import clock
@@ -27,13 +26,21 @@ class Done(NamedTuple):
     err: str
 
 
+PROGRAM = str(Path(sys.executable).with_name("gateway"))
+
+
 class Gateway:
-    """Runs the command in this process, as the console script does."""
+    """Runs the command in this process, as the console script does; in another where it forks."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._monkeypatch, self._capsys = monkeypatch, capsys
 
     def __call__(self, *arguments: str) -> Done:
+        if "query" in arguments:
+            done = subprocess.run(
+                [PROGRAM, *arguments], capture_output=True, text=True, check=False
+            )
+            return Done(done.returncode, done.stdout, done.stderr)
         self._monkeypatch.setattr(sys, "argv", ["gateway", *arguments])
         code = 0
         try:
@@ -73,17 +80,13 @@ def test_the_way_of_a_row(gateway: Gateway, settings: Settings) -> None:
     assert restored["rows"] == 120
 
 
-def test_every_format_of_an_answer(filled: Gateway, tmp_path: Path) -> None:
+def test_every_format_of_an_answer(filled: Gateway) -> None:
     query = "SELECT time, remote_ip, tx_bytes, pid FROM ip_traffic ORDER BY id LIMIT 2"
     rows = json.loads(filled("query", query, "--format", "json").out)
     assert [row["tx_bytes"] for row in rows] == [1000, 1000]
     assert rows[0]["time"] == f"{OLD}T00:00:00+00:00"
     assert rows[0]["pid"] is None
     assert "1,000" in filled("query", query).out
-    out = tmp_path / "answer.parquet"
-    assert filled("query", query, "-f", "parquet", "-o", str(out)).code == 0
-    assert pq.read_table(out).column("tx_bytes").to_pylist() == [1000, 1000]
-    assert filled("query", query, "-f", "csv", "-o", str(out)).code == 2
     total = json.loads(
         filled("query", "SELECT sum(tx_bytes) AS s FROM ip_traffic", "-f", "json").out
     )
@@ -95,9 +98,8 @@ def test_every_format_of_an_answer(filled: Gateway, tmp_path: Path) -> None:
 
 
 def test_csv_goes_to_a_pipe(filled: Gateway, settings: Settings) -> None:
-    program = str(Path(sys.executable).with_name("gateway"))
     done = subprocess.run(
-        [program, "query", "-", "-f", "csv"],
+        [PROGRAM, "query", "-", "-f", "csv"],
         input="SELECT count(*) AS n FROM ip_traffic",
         capture_output=True,
         text=True,
@@ -134,8 +136,7 @@ def refused(done: Done, code: int, *words: str) -> None:
         (["query", "DROP TABLE ip_traffic"], 8, "only SELECT"),
         (["query", "SELEC"], 8, "syntax error"),
         (["query", "SELECT * FROM nowhere"], 8, "gateway tables"),
-        (["query", 'SELECT * FROM "; DROP TABLE ip_traffic"'], 8, "does not exist"),
-        (["query", "SELECT 1", "-f", "parquet"], 2, "-o rows.parquet"),
+        (["query", 'SELECT * FROM "; DROP TABLE ip_traffic"'], 8, "there is no table"),
         (["archive", "plan", "nowhere"], 2, "no table 'nowhere'"),
         (["archive", "plan", "x'; DROP TABLE ip_traffic; --"], 2, "no table"),
         (["archive", "restore", "ip_traffic", "yesterday"], 2, "2026-11-10"),
