@@ -9,6 +9,7 @@ Questions about one table:
 
 ``where``      conditions on columns, in Python
 ``dialects``   the same as SQL for SQLite and for DuckDB, with equal meaning
+``question``   what is asked, checked against the columns of a table
 ``lookup``     hot rows first, then no more files than needed
 ``answer``     rows as dicts, Arrow or pandas; where the next page begins
 

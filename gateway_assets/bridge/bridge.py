@@ -16,7 +16,8 @@ from gateway_assets.bridge.connect import add_views
 from gateway_assets.bridge.databases import Databases
 from gateway_assets.bridge.engine import Engine
 from gateway_assets.bridge.explain import Explained
-from gateway_assets.bridge.lookup import Lookups, Question
+from gateway_assets.bridge.lookup import Lookups
+from gateway_assets.bridge.question import Question
 from gateway_assets.bridge.statement import Statements, as_table, dicts_of
 from gateway_assets.bridge.where import Filters, condition
 from gateway_assets.errors import QueryError

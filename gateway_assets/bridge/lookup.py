@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any, TypeVar
 
 import duckdb
@@ -19,15 +18,7 @@ import pyarrow as pa
 
 from gateway_assets.archive.reading import UndecodableText
 from gateway_assets.archive.visible import visible
-from gateway_assets.bridge.answer import (
-    Answer,
-    Row,
-    as_datetime,
-    decode_cursor,
-    decoded,
-    encode_cursor,
-    plain_rows,
-)
+from gateway_assets.bridge.answer import Answer, Row, decoded, encode_cursor, plain_rows
 from gateway_assets.bridge.cache import AnswerCache
 from gateway_assets.bridge.databases import Databases, Look, Snapshot
 from gateway_assets.bridge.dialects import DuckDialect, SqliteDialect, raw_name, said
@@ -36,20 +27,11 @@ from gateway_assets.bridge.explain import Explained, TableUse
 from gateway_assets.bridge.failures import Failures
 from gateway_assets.bridge.index import LiveFile, Positions
 from gateway_assets.bridge.patience import patiently
-from gateway_assets.bridge.ranges import Ranges
-from gateway_assets.bridge.scans import Need, columns_of
+from gateway_assets.bridge.question import Bound, Question, bind, cold_ranges, finder, named_order
+from gateway_assets.bridge.scans import Need
 from gateway_assets.bridge.tiers import Cold, Tiers, check_files, grouped, read_tiers
 from gateway_assets.bridge.views import cold_parts, show
-from gateway_assets.bridge.where import (
-    AllOf,
-    AnyOf,
-    Compare,
-    Condition,
-    IsNull,
-    Not,
-    names_in,
-)
-from gateway_assets.errors import QueryError
+from gateway_assets.bridge.where import Condition, names_in
 from gateway_assets.hot.sql import Fragment, quoted, sql
 from gateway_assets.model import Kind
 from gateway_assets.settings import Settings
@@ -61,37 +43,7 @@ from gateway_assets.tiers.times import Epoch
 _VIEW = "gateway rows"  # no table can be called so
 Found = TypeVar("Found")
 CELL_BYTES = 64  # of a value in memory, about
-MOST_ROWS = 2**53
 MORE = 4  # times as many files in each further group
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked of one table. ``order`` holds names, with "-" before those that fall."""
-
-    asked: Condition
-    order: tuple[str, ...] = ()
-    limit: int | None = None
-    offset: int = 0
-    columns: tuple[str, ...] = ()
-    after: str = ""
-
-
-@dataclass(frozen=True)
-class Bound:
-    """A question bound to the columns of a table. ``shown`` of the ``fields`` are asked for."""
-
-    asked: Condition
-    order: tuple[tuple[Field, bool], ...]  # and whether it falls
-    fields: tuple[Field, ...]
-    shown: int
-    limit: int | None
-    offset: int
-    in_sqlite: bool  # whether SQLite can compare all that is compared
-
-    @property
-    def wanted(self) -> int | None:
-        return None if self.limit is None else self.limit + self.offset
 
 
 class Lookups:
@@ -130,7 +82,7 @@ class Lookups:
         key = (look.table.name, look.version, repr(question))
         while True:
             bound = bind(look, question)
-            files = look.files.that_meet(snapshot.connection, _cold_ranges(look.table, bound))
+            files = look.files.that_meet(snapshot.connection, cold_ranges(look.table, bound))
             try:
                 if bound.in_sqlite and (bound.limit is not None or not len(files)):
                     found, tiers, cache = self._first_rows(snapshot, look, bound, files, key)
@@ -169,7 +121,7 @@ class Lookups:
             opened += cold
             found = self._cold_rows(look.table, cold, bound)
             best = _merged(best + found, bound)[:wanted]
-            poor = poor + 1 if len(found) * 2 < min(rows, wanted) else 0
+            poor = poor + 1 if bound.chooses and len(found) * 2 < min(rows, wanted) else 0
             if poor > 1:
                 size *= MORE  # rows like these are rare
         tiers = Tiers(look.table, None, hot_rows, opened, 0, [], len(look.files.files))
@@ -226,7 +178,7 @@ class Lookups:
         """Both tiers at once, put together and in order by DuckDB."""
         names = {field.name for field in bound.fields} | names_in(bound.asked)
         hot = Need(frozenset(names), said(bound.asked, finder(look.table)).ranges)
-        cold = hot._replace(ranges=_cold_ranges(look.table, bound))
+        cold = hot._replace(ranges=cold_ranges(look.table, bound))
         tiers = read_tiers(snapshot, look, hot, cold, self._root)
         if tiers.table is not look.table:
             misfits = (
@@ -295,48 +247,6 @@ class Lookups:
         return int(count)
 
 
-def finder(table: Tiered) -> Any:
-    """Finds a column by its name. Raises QueryError for one that the table does not have."""
-    known = {field.name: field for field in columns_of(table)}
-
-    def find(name: str) -> Field:
-        if name not in known:
-            raise QueryError(
-                f"table {table.name} has no column {name!r}", hint=f"columns: {', '.join(known)}"
-            )
-        return known[name]
-
-    return find
-
-
-def bind(look: Look, question: Question) -> Bound:
-    """Check a question against a table's columns. Raises QueryError."""
-    table, find = look.table, finder(look.table)
-    for value, name in ((question.limit, "limit"), (question.offset, "offset")):
-        if value is not None and (type(value) is not int or not 0 <= value <= MOST_ROWS):
-            raise QueryError(f"{name} is a number of rows up to {MOST_ROWS:,}, not {value!r}")
-    if question.after and (question.offset or question.limit is None):
-        raise QueryError("a cursor goes with a limit and without an offset")
-    if len(set(question.columns)) < len(question.columns):
-        raise QueryError(f"a column is asked for twice: {', '.join(question.columns)}")
-    shown = tuple(find(name) for name in question.columns) or tuple(columns_of(table))
-    order = _order(table, question, find)
-    asked = question.asked
-    if question.after:
-        asked = AllOf((asked, _beyond(order, decode_cursor(question.after, _named(order)))))
-    extra = tuple(field for field, _ in order if field not in shown)
-    fields = shown + extra
-    compared = [find(name) for name in names_in(asked)] + [field for field, _ in order]
-    now = set(table.fields)
-    in_sqlite = all(field in now and _is_comparable(field, look) for field in compared)
-    return Bound(asked, order, fields, len(shown), question.limit, question.offset, in_sqlite)
-
-
-def _is_comparable(field: Field, look: Look) -> bool:
-    """Whether SQLite compares and orders raw values as the values shown are."""
-    return field.kind is not Kind.ANY and (field.kind is not Kind.TEXT or look.is_utf8)
-
-
 _TYPEOF = {
     Kind.INTEGER: "'integer', 'null'",
     Kind.REAL: "'real', 'integer', 'null'",
@@ -351,78 +261,6 @@ def _is_odd(field: Field) -> str:
     if kind is Kind.TIME:
         kind = Kind.INTEGER if isinstance(field.codec, Epoch) else Kind.TEXT
     return f"typeof({quoted(field.name)}) NOT IN ({_TYPEOF[kind]})"
-
-
-def _cold_ranges(table: Tiered, bound: Bound) -> dict[str, Ranges]:
-    """What is asked of archived rows: their time is never NULL."""
-    return said(bound.asked, finder(table), table.time).ranges
-
-
-def _named(order: Sequence[tuple[Field, bool]]) -> list[str]:
-    return [f"-{field.name}" if falls else field.name for field, falls in order]
-
-
-def _order(table: Tiered, question: Question, find: Any) -> tuple[tuple[Field, bool], ...]:
-    """With a limit, the table's key goes last, so that the same rows always come first."""
-    given = [(find(name.lstrip("-")), name.startswith("-")) for name in question.order]
-    if question.limit is None or not given:
-        if question.after:
-            raise QueryError("a cursor goes with an order", hint='such as order="-id"')
-        return tuple(given)
-    taken = {field.name for field, _ in given}
-    names = [name for name in table.shape.primary_key if name not in taken]
-    if question.after and not _has_key(table):
-        raise QueryError(
-            f"table {table.name} has no key that a cursor could go by",
-            hint="a primary key without NULLs, of one kind of values; use offset instead",
-        )
-    return (*given, *((find(name), given[-1][1]) for name in names))
-
-
-def _has_key(table: Tiered) -> bool:
-    """Whether the primary key, as it is shown, tells any two rows apart."""
-    shape = table.shape
-    kinds = {field.name: field.kind for field in table.fields}
-    columns = [column for column in shape.columns if column.name in shape.primary_key]
-    return bool(columns) and all(
-        (column.not_null or column.name == shape.integer_key or not shape.rowid)
-        and kinds[column.name] is not Kind.ANY
-        for column in columns
-    )
-
-
-def _beyond(order: Sequence[tuple[Field, bool]], values: Sequence[Any]) -> Condition:
-    """True for rows that come after one with these values. NULL is the smallest value."""
-    either: list[Condition] = []
-    same: list[Condition] = []
-    for (field, falls), value in zip(order, values, strict=True):
-        name, last = field.name, _compared(field, value)
-        if last is None:
-            later: Condition = AnyOf(()) if falls else Not(IsNull(name))
-        elif falls:
-            later = AnyOf((Compare(name, "<", last), IsNull(name)))
-        else:
-            later = Compare(name, ">", last)
-        either.append(AllOf((*same, later)))
-        same.append(IsNull(name) if last is None else Compare(name, "=", last))
-    found: Condition = AnyOf(tuple(either))
-    (first, falls), value = order[0], _compared(order[0][0], values[0])
-    if value is not None:
-        bound: Condition = Compare(first.name, "<=" if falls else ">=", value)
-        if falls and first.nullable:
-            bound = AnyOf((bound, IsNull(first.name)))
-        found = AllOf((bound, found))
-    return found
-
-
-def _compared(field: Field, value: Any) -> Any:
-    """A value of a cursor, which may have been made up. Raises QueryError."""
-    if field.kind is Kind.TIME and value is not None:
-        try:
-            return as_datetime(value)
-        except (TypeError, OverflowError):
-            raise QueryError("this is no cursor of such a question") from None
-    return value
 
 
 def _select(bound: Bound, source: str, table: Tiered, offset: int = 0) -> tuple[str, list[Any]]:
@@ -503,4 +341,4 @@ def _cursor(rows: list[Row] | pa.Table, bound: Bound) -> str:
         else rows[-1]
     )
     values = [last[bound.fields.index(field)] for field, _ in bound.order]
-    return encode_cursor(_named(bound.order), values)
+    return encode_cursor(named_order(bound.order), values)
