@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, time
 from functools import lru_cache
 from itertools import zip_longest
@@ -267,10 +267,10 @@ class Said(NamedTuple):
     is_all: bool
 
 
-def said(asked: Condition, find: Callable[[str], Field], never_null: str = "") -> Said:
-    """The ranges that a condition demands, column by column; one column may never be NULL."""
+def said(asked: Condition, find: Callable[[str], Field], never_null: Collection[str] = ()) -> Said:
+    """The ranges that a condition demands, column by column; some columns may never be NULL."""
     match asked:
-        case IsNull(name) if name == never_null:
+        case IsNull(name) if name in never_null:
             return Said({name: ()}, True)
         case Compare(name, operator, value):
             field = find(name)

@@ -27,7 +27,14 @@ from gateway_assets.bridge.explain import Explained, TableUse
 from gateway_assets.bridge.failures import Failures
 from gateway_assets.bridge.index import LiveFile, Positions
 from gateway_assets.bridge.patience import patiently
-from gateway_assets.bridge.question import Bound, Question, bind, cold_ranges, finder, named_order
+from gateway_assets.bridge.question import (
+    Bound,
+    Question,
+    bind,
+    cold_ranges,
+    finder,
+    named_order,
+)
 from gateway_assets.bridge.scans import Need
 from gateway_assets.bridge.tiers import Cold, Tiers, check_files, grouped, read_tiers
 from gateway_assets.bridge.views import cold_parts, show
@@ -202,7 +209,7 @@ class Lookups:
     def _count(self, snapshot: Snapshot, look: Look, asked: Condition) -> int:
         table, connection = look.table, snapshot.connection
         bound = bind(look, Question(asked))
-        found = said(asked, finder(table), table.time)
+        found = said(asked, finder(table), {table.time})
         files = look.files.that_meet(connection, found.ranges)
         by_time = table.time_field.kind is Kind.TIME and not found.ranges.keys() - {table.time}
         known = np.zeros(len(files), np.bool_)

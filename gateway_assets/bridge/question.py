@@ -83,7 +83,9 @@ def bind(look: Look, question: Question) -> Bound:
     order = _order(table, question, find)
     asked = question.asked
     if question.after:
-        asked = AllOf((asked, _beyond(order, decode_cursor(question.after, named_order(order)))))
+        asked = AllOf(
+            (asked, _beyond(table, order, decode_cursor(question.after, named_order(order))))
+        )
     extra = tuple(field for field, _ in order if field not in shown)
     fields = shown + extra
     compared = [find(name) for name in names_in(asked)] + [field for field, _ in order]
@@ -108,7 +110,7 @@ def _is_comparable(field: Field, look: Look) -> bool:
 
 def cold_ranges(table: Tiered, bound: Bound) -> dict[str, Ranges]:
     """What is asked of archived rows: their time is never NULL."""
-    return said(bound.asked, finder(table), table.time).ranges
+    return said(bound.asked, finder(table), {table.time}).ranges
 
 
 def named_order(order: Sequence[tuple[Field, bool]]) -> list[str]:
@@ -136,17 +138,24 @@ def _order(
 
 def _has_key(table: Tiered) -> bool:
     """Whether the primary key, as it is shown, tells any two rows apart."""
-    shape = table.shape
     kinds = {field.name: field.kind for field in table.fields}
-    columns = [column for column in shape.columns if column.name in shape.primary_key]
-    return bool(columns) and all(
-        (column.not_null or column.name == shape.integer_key or not shape.rowid)
-        and kinds[column.name] is not Kind.ANY
-        for column in columns
-    )
+    key = table.shape.primary_key
+    return bool(key) and set(key) <= _never_null(table) and Kind.ANY not in {kinds[n] for n in key}
 
 
-def _beyond(order: Sequence[tuple[Field, bool]], values: Sequence[Any]) -> Condition:
+def _never_null(table: Tiered) -> set[str]:
+    """The columns that SQLite keeps from being NULL."""
+    shape = table.shape
+    return {
+        column.name
+        for column in shape.columns
+        if column.not_null
+        or column.name == shape.integer_key
+        or (column.key_place and not shape.rowid)
+    }
+
+
+def _beyond(table: Tiered, order: Order, values: Sequence[Any]) -> Condition:
     """True for rows that come after one with these values. NULL is the smallest value."""
     either: list[Condition] = []
     same: list[Condition] = []
@@ -164,7 +173,7 @@ def _beyond(order: Sequence[tuple[Field, bool]], values: Sequence[Any]) -> Condi
     (first, falls), value = order[0], _compared(order[0][0], values[0])
     if value is not None:
         bound: Condition = Compare(first.name, "<=" if falls else ">=", value)
-        if falls and first.nullable:
+        if falls and first.name not in _never_null(table):
             bound = AnyOf((bound, IsNull(first.name)))
         found = AllOf((bound, found))
     return found
