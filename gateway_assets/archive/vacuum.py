@@ -31,5 +31,6 @@ def shrink(source: Source) -> int:
     except sqlite3.OperationalError:
         return 0  # somebody is reading or writing; the next run tries again
     source.pace.locked_for(time.monotonic() - started)
+    source.checkpoint()  # nobody waits for this one; it leaves nothing for the next to copy
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return int(gain)
