@@ -16,16 +16,19 @@ and its bytes are in one verified place before they leave another.
 ``swap``      archived files are replaced by others, for every reader in one step
 ``compact``   files that become fewer: merged, shortened, expired
 ``months``    closed months as one file each, for long queries
+``monthly``   making and dropping those
 ``erase``     a subject's rows leave everywhere, with a receipt
 ``copy_out``  a whole table as a plain SQLite file
 ``backup``    a checked copy of a database; space on the disk
 ``vacuum``    giving space back to the disk
 ``totals``    rows and sums over both tiers, against what was loaded
+``checksum``  the SHA-256 of an archived file
 ``verify``    whether a file still holds what was archived
 ``check``     what must hold of archived days
 ``status``    how a table is tiered, and what is in the way
 ``sweep``     what a killed archiver left is finished or undone
-``parquet``   rows as Parquet and back
+``rows``      raw rows as Arrow and back
+``parquet``   batches of rows as Parquet and back
 ``filters``   rows of archived files by conditions on their columns
 ``duck``      archived files sorted, or searched many at a time
 ``known``     keys that stay known after their rows have left

@@ -52,7 +52,7 @@ def decode(field: Field, arrays: Sequence[pa.Array]) -> list[Any]:
         values: list[Any] = arrays[0].to_pylist()
         return list(map(_as_held, values)) if _may_hold_integers(field) else values
     there = validity(arrays[0])
-    raw = iter(field.codec.raw(numbers(arrays[0].cast(pa.int64()))[there]))
+    raw = iter(field.codec.raw(numbers(arrays[0].view(pa.int64()))[there]))
     return [next(raw) if present else None for present in there.tolist()]
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from gateway_assets.archive.filters import answering_rows
 from gateway_assets.archive.manifest import live_files
-from gateway_assets.archive.parquet import raw_rows
 from gateway_assets.archive.reading import UndecodableText, tolerate
+from gateway_assets.archive.rows import raw_rows
 from gateway_assets.archive.source import Source
 from gateway_assets.archive.visible import visible
 from gateway_assets.errors import ArchiveError, UsageError

@@ -13,7 +13,7 @@ from typing import Any, cast
 import duckdb
 import pyarrow as pa
 
-from gateway_assets.archive.parquet import arrow_schema
+from gateway_assets.archive.rows import arrow_schema
 from gateway_assets.errors import ArchiveDamaged
 from gateway_assets.hot.sql import literal, quoted
 from gateway_assets.tiers.fields import Field

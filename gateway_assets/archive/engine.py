@@ -26,7 +26,7 @@ from gateway_assets.archive.erase import Receipt, check_match, erase, found
 from gateway_assets.archive.export import export_day
 from gateway_assets.archive.known import forget_old
 from gateway_assets.archive.manifest import live_files, live_paths
-from gateway_assets.archive.months import build_months
+from gateway_assets.archive.monthly import build_months
 from gateway_assets.archive.pace import Pace
 from gateway_assets.archive.plan import (
     Compact,

@@ -20,9 +20,9 @@ from gateway_assets.archive.duck import counts
 from gateway_assets.archive.filters import answering_rows, equal, inverted, stored
 from gateway_assets.archive.known import forget_rows
 from gateway_assets.archive.manifest import ArchiveFile, live_files
-from gateway_assets.archive.months import drop_months
-from gateway_assets.archive.parquet import raw_rows
+from gateway_assets.archive.monthly import drop_months
 from gateway_assets.archive.restore import take_back
+from gateway_assets.archive.rows import raw_rows
 from gateway_assets.archive.source import Source
 from gateway_assets.archive.swap import replace_files
 from gateway_assets.archive.sweep import orphans, sweep

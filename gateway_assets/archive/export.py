@@ -19,13 +19,13 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from gateway_assets.archive import manifest
+from gateway_assets.archive.checksum import file_sha256
 from gateway_assets.archive.facts import FactsTaker, hashed
 from gateway_assets.archive.guard import check_guarded
 from gateway_assets.archive.manifest import Facts
 from gateway_assets.archive.parquet import read_batches, write_parquet
 from gateway_assets.archive.reading import UndecodableText, batches, day_query, tolerate
 from gateway_assets.archive.source import Source
-from gateway_assets.archive.verify import file_sha256
 from gateway_assets.errors import ArchiveError
 from gateway_assets.files.appear import explained, make_directory, partial_path, sync_directory
 from gateway_assets.hot.dirty import dirty_days

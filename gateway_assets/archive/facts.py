@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from gateway_assets import clock
 from gateway_assets.archive.columns import numbers, texts, validity
 from gateway_assets.archive.manifest import ColumnFacts, Facts
-from gateway_assets.archive.parquet import arrow_schema
+from gateway_assets.archive.rows import arrow_schema
 from gateway_assets.tiers.fields import Field
 
 LONG = 40  # characters; longer texts are no use for finding a file

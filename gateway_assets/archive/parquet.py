@@ -1,4 +1,4 @@
-"""Rows as Parquet and back: one schema from the table's fields, one row group per batch.
+"""Batches of rows as Parquet and back, one row group each.
 
 Encodings after https://parquet.apache.org/docs/file-format/data-pages/encodings/, ZSTD level 3:
 what repeats goes into a dictionary, numbers and times are kept as deltas, other text with its
@@ -8,7 +8,6 @@ lengths as deltas. Every field carries its field id.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,51 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from gateway_assets.archive.columns import ARROW, decode, encode
+from gateway_assets.archive.checksum import RESTORE_HINT
+from gateway_assets.archive.rows import arrow_schema
 from gateway_assets.errors import ArchiveDamaged
-from gateway_assets.model import Kind
 from gateway_assets.tiers.fields import Field
 
-RESTORE_HINT = "put it back from a backup; see what else is damaged: gateway archive verify"
 LONG_TEXT = 64  # bytes; statistics over longer texts prune nothing and would fill the footer
-
-
-def arrow_schema(fields: Sequence[Field]) -> pa.Schema:
-    """The one schema of a table's rows in memory and in Parquet."""
-    return _arrow_schema(tuple(fields))
-
-
-@lru_cache(maxsize=256)
-def _arrow_schema(fields: tuple[Field, ...]) -> pa.Schema:
-    arrow = []
-    for field in fields:
-        number = {"PARQUET:field_id": str(field.id)}
-        arrow.append(pa.field(field.name, ARROW[field.kind], field.nullable, number))
-        if field.kind is Kind.ANY:
-            arrow.append(pa.field(field.type_name, pa.string()))
-    return pa.schema(arrow)
-
-
-def record_batch(rows: Iterable[tuple[Any, ...]], fields: Sequence[Field]) -> pa.RecordBatch:
-    """Raw SQLite rows as Arrow. Raises Misfit when a column's kind cannot hold a value."""
-    columns = zip(*rows, strict=True)
-    arrays = [
-        array
-        for field, values in zip(fields, columns, strict=True)
-        for array in encode(field, values)
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema(fields))
-
-
-def raw_rows(batch: pa.RecordBatch, fields: Sequence[Field]) -> Iterator[tuple[Any, ...]]:
-    """Arrow as the rows that SQLite holds."""
-    columns = []
-    place = 0
-    for field in fields:
-        width = 2 if field.kind is Kind.ANY else 1
-        columns.append(decode(field, batch.columns[place : place + width]))
-        place += width
-    return zip(*columns, strict=True)
 
 
 def write_parquet(
@@ -96,6 +56,15 @@ def read_batches(path: Path, fields: Sequence[Field]) -> Iterator[pa.RecordBatch
 def read_backwards(path: Path, fields: Sequence[Field]) -> Iterator[pa.RecordBatch]:
     """The same, the last row group first; rows within a group stay in their order."""
     return _row_groups(path, fields, backwards=True)
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a file's footer can be read."""
+    try:
+        pq.read_metadata(path)
+    except (OSError, pa.ArrowException):
+        return False
+    return True
 
 
 def _row_groups(

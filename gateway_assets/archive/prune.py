@@ -18,8 +18,9 @@ from gateway_assets.archive.facts import hashed
 from gateway_assets.archive.guard import check_guarded
 from gateway_assets.archive.known import remember
 from gateway_assets.archive.manifest import ArchiveFile
-from gateway_assets.archive.parquet import raw_rows, read_batches
+from gateway_assets.archive.parquet import read_batches
 from gateway_assets.archive.reading import UndecodableText, batches, tolerate
+from gateway_assets.archive.rows import raw_rows
 from gateway_assets.archive.source import Source
 from gateway_assets.archive.verify import damage
 from gateway_assets.errors import ArchiveDamaged, ArchiveError

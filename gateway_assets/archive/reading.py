@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from gateway_assets.archive.parquet import record_batch
+from gateway_assets.archive.rows import record_batch
 from gateway_assets.archive.visible import visible
 from gateway_assets.hot.sql import sql
 from gateway_assets.tiers.fields import Field

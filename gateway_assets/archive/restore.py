@@ -21,8 +21,9 @@ from gateway_assets.archive.columns import arrow_array
 from gateway_assets.archive.duck import sorted_rows
 from gateway_assets.archive.known import forget_rows
 from gateway_assets.archive.manifest import ArchiveFile, live_files
-from gateway_assets.archive.parquet import raw_rows, read_backwards
+from gateway_assets.archive.parquet import read_backwards
 from gateway_assets.archive.reading import tolerate
+from gateway_assets.archive.rows import raw_rows
 from gateway_assets.archive.source import Source
 from gateway_assets.archive.verify import damage
 from gateway_assets.errors import ArchiveDamaged, ArchiveError

@@ -22,11 +22,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from gateway_assets.archive import manifest
+from gateway_assets.archive.checksum import file_sha256
 from gateway_assets.archive.facts import FactsTaker, hashed
 from gateway_assets.archive.manifest import ArchiveFile
 from gateway_assets.archive.parquet import read_batches, write_parquet
 from gateway_assets.archive.source import Source
-from gateway_assets.archive.verify import check_whole, file_sha256
+from gateway_assets.archive.verify import check_whole
 from gateway_assets.errors import ArchiveError
 from gateway_assets.files.appear import explained, make_directory, sync_directory
 from gateway_assets.hot.store import writing

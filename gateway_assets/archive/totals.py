@@ -15,7 +15,8 @@ from pathlib import Path
 
 from gateway_assets import clock
 from gateway_assets.archive.manifest import ArchiveFile, live_files
-from gateway_assets.archive.parquet import raw_rows, read_batches
+from gateway_assets.archive.parquet import read_batches
+from gateway_assets.archive.rows import raw_rows
 from gateway_assets.archive.source import file_fields
 from gateway_assets.archive.visible import visible
 from gateway_assets.hot.sql import Fragment, quoted, sql

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from gateway_assets.archive.checksum import file_sha256
 from gateway_assets.archive.facts import hashed
 from gateway_assets.archive.manifest import ArchiveFile
-from gateway_assets.archive.parquet import RESTORE_HINT, read_batches
+from gateway_assets.archive.parquet import read_batches
 from gateway_assets.errors import ArchiveDamaged
 from gateway_assets.tiers.fields import Field
 
@@ -36,16 +36,3 @@ def check_whole(files: Sequence[ArchiveFile], fields: Sequence[Field], root: Pat
         found = damage(file, fields, root)
         if found:
             raise ArchiveDamaged(found, hint="put the file back from a backup, then run again")
-
-
-def file_sha256(path: Path) -> str:
-    """Raises ArchiveDamaged for a file that is missing or cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        raise ArchiveDamaged(f"archive file {path} is missing", hint=RESTORE_HINT) from None
-    except OSError as error:
-        raise ArchiveDamaged(
-            f"archive file {path} cannot be read: {error.strerror}", hint=RESTORE_HINT
-        ) from error

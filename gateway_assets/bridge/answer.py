@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -48,14 +49,15 @@ class Answer:
     def rows(self) -> list[dict[str, Any]]:
         """One dict a row; times as datetimes in UTC."""
         names = [field.name for field in self.fields]
-        if isinstance(self._found, pa.Table):
-            columns = _plain_columns(self._found, self.fields)
-        else:
-            columns = list(map(list, zip(*self._found, strict=True)))
+        plain = self._found
+        if isinstance(plain, pa.Table):
+            plain = plain_rows(plain, self.fields)
+        rows: list[dict[str, Any]] = list(map(dict, map(zip, repeat(names), plain)))
         for place, field in enumerate(self.fields):
-            if field.kind is Kind.TIME and columns:
-                columns[place] = [m if m is None else as_datetime(m) for m in columns[place]]
-        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+            if field.kind is Kind.TIME:
+                for row, time in zip(rows, _times([row[place] for row in plain]), strict=True):
+                    row[field.name] = time
+        return rows
 
     def arrow(self) -> pa.Table:
         if isinstance(self._found, pa.Table):
@@ -75,6 +77,12 @@ class Answer:
 def as_datetime(moment: int) -> datetime:
     """Microseconds since the epoch as a datetime in UTC."""
     return _EPOCH + timedelta(microseconds=moment)
+
+
+def _times(moments: list[int | None]) -> list[datetime | None]:
+    """Many at once, several times faster."""
+    since = np.array(moments, "timedelta64[us]").tolist()
+    return [None if delta is None else _EPOCH + delta for delta in since]
 
 
 def datetimes(column: pa.ChunkedArray) -> list[datetime | None]:
@@ -98,7 +106,7 @@ def _numbers(column: pa.ChunkedArray) -> list[Any]:
     """Integers, reals, or times as microseconds, many times faster than ``to_pylist``."""
     whole = column.combine_chunks()
     whole = whole if isinstance(whole, pa.Array) else pa.concat_arrays(whole.chunks)
-    plain = whole.cast(pa.int64()) if pa.types.is_timestamp(whole.type) else whole
+    plain = whole.view(pa.int64()) if pa.types.is_timestamp(whole.type) else whole
     found: list[Any] = numbers(plain).tolist()
     if whole.null_count:
         there = validity(whole).tolist()
@@ -125,20 +133,21 @@ def decoded(fields: Sequence[Field], rows: Sequence[Row]) -> list[Row]:
     """Raw rows of SQLite as plain values. Raises Misfit when a column's kind does not hold one."""
     if not rows:
         return []
-    columns = list(map(list, zip(*rows, strict=True)))
+    columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
     for place, field in enumerate(fields):
         values = columns[place]
-        check_types(field, values, set(map(type, values)))
+        types = set(map(type, values))
+        check_types(field, values, types)
         if field.kind is Kind.TIME:
             columns[place] = _moments(field, values)
         elif field.kind is Kind.ANY:
             columns[place] = [None if value is None else shown_text(value) for value in values]
-        elif field.kind is Kind.REAL:
+        elif field.kind is Kind.REAL and int in types:
             columns[place] = [None if value is None else float(value) for value in values]
     return list(zip(*columns, strict=True))
 
 
-def _moments(field: Field, values: list[Any]) -> list[int | None]:
+def _moments(field: Field, values: Sequence[Any]) -> list[int | None]:
     present = [value for value in values if value is not None]
     if not present:
         return [None] * len(values)
@@ -152,6 +161,8 @@ def _moments(field: Field, values: list[Any]) -> list[int | None]:
         if read is None:
             raise Misfit(field)
         found = read
+    if len(present) == len(values):
+        return list(found.tolist())
     moments = iter(found.tolist())
     return [None if value is None else next(moments) for value in values]
 

@@ -11,13 +11,15 @@ from gateway_assets.bridge.tiers import Tiers
 
 @dataclass(frozen=True, slots=True)
 class TableUse:
-    """What was read of one table. ``cold_rows`` are all rows of the opened files; ``counted``
-    those that were only counted, by the manifest.
+    """What was read of one table. ``files_met`` of the opened files were met before, so that their
+    footers are kept. ``cold_rows`` are all rows of the opened files; ``counted`` those that were
+    only counted, by the manifest.
     """
 
     table: str
     hot_rows: int
     files_opened: int
+    files_met: int
     files_known: int
     cold_rows: int
     counted: int
@@ -29,6 +31,7 @@ class TableUse:
             tiers.table.name,
             tiers.hot_rows,
             len(opened),
+            sum(file.is_met for file in opened),
             tiers.known_files,
             sum(file.rows for file in opened),
             tiers.counted,

@@ -6,11 +6,9 @@ import duckdb
 
 from gateway_assets.archive import manifest
 from gateway_assets.archive.source import file_fields
-from gateway_assets.archive.verify import damage
 from gateway_assets.bridge.databases import Databases
 from gateway_assets.bridge.guard import refusal
 from gateway_assets.bridge.tiers import Tiers, damaged
-from gateway_assets.bridge.views import readable
 from gateway_assets.settings import Settings
 from gateway_assets.tiers.catalog import open_database
 
@@ -52,6 +50,10 @@ class Failures:
 
     def _damage(self, tiers: Tiers) -> str:
         """What is wrong with the first damaged file; a monthly copy is dropped by name only."""
+        # Heavy to load, and seldom needed.
+        from gateway_assets.archive.parquet import is_parquet  # noqa: PLC0415
+        from gateway_assets.archive.verify import damage  # noqa: PLC0415
+
         declared = self._databases.find(tiers.table.name)
         with open_database(declared) as connection:
             for live in tiers.live:
@@ -62,7 +64,7 @@ class Failures:
                     if found:
                         return found
         for part in tiers.opened:
-            if "months" in part.path.parts and not readable(part.path):
+            if "months" in part.path.parts and not is_parquet(part.path):
                 return f"{part.path} cannot be read; it is a copy: remove it"
         return ""
 

@@ -20,6 +20,11 @@ def check_statement(text: str) -> None:
         raise QueryError(f"one statement is expected, not {len(statements)}", hint=_EXAMPLE)
     kind = statements[0].type
     if kind != duckdb.StatementType.SELECT:
+        if kind == duckdb.StatementType.MULTI:  # it would look for the values by itself first
+            raise QueryError(
+                "PIVOT needs the values that become columns",
+                hint="such as PIVOT t ON state IN ('done', 'failed') USING count(*)",
+            )
         name = str(kind).rpartition(".")[2]
         raise QueryError(f"only SELECT is allowed, not {name}", hint=_EXAMPLE)
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gateway_assets.archive.manifest import FILES
+from gateway_assets.archive.months import months
 from gateway_assets.archive.source import schema_fields
 from gateway_assets.bridge.ranges import Ranges, meets
 from gateway_assets.model import INT64_MAX, INT64_MIN, Kind
@@ -66,6 +67,7 @@ class FileIndex:
     def __init__(self, connection: sqlite3.Connection, table: Tiered) -> None:
         self.files: list[LiveFile] = []
         self.versions: dict[int, tuple[Field, ...]] = {}
+        self.months = months(connection, table)
         self._table = table
         self._known: dict[int, _Ends] = {}  # by column id
         self._ranked: dict[tuple[int, bool], tuple[Positions, Positions]] = {}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Hashable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 import duckdb
@@ -28,6 +29,7 @@ from gateway_assets.bridge.failures import Failures
 from gateway_assets.bridge.index import LiveFile, Positions
 from gateway_assets.bridge.patience import patiently
 from gateway_assets.bridge.question import (
+    MOST_ROWS,
     Bound,
     Question,
     bind,
@@ -37,7 +39,7 @@ from gateway_assets.bridge.question import (
 )
 from gateway_assets.bridge.scans import Need
 from gateway_assets.bridge.tiers import Cold, Tiers, check_files, grouped, read_tiers
-from gateway_assets.bridge.views import cold_parts, show
+from gateway_assets.bridge.views import all_rows, cold_parts
 from gateway_assets.bridge.where import Condition, names_in
 from gateway_assets.hot.sql import Fragment, quoted, sql
 from gateway_assets.model import Kind
@@ -47,8 +49,8 @@ from gateway_assets.tiers.fields import Field, Misfit
 from gateway_assets.tiers.tiered import Tiered
 from gateway_assets.tiers.times import Epoch
 
-_VIEW = "gateway rows"  # no table can be called so
 Found = TypeVar("Found")
+FEW = 10_000  # rows that are quicker put together here than by DuckDB
 CELL_BYTES = 64  # of a value in memory, about
 MORE = 4  # times as many files in each further group
 
@@ -91,10 +93,7 @@ class Lookups:
             bound = bind(look, question)
             files = look.files.that_meet(snapshot.connection, cold_ranges(look.table, bound))
             try:
-                if bound.in_sqlite and (bound.limit is not None or not len(files)):
-                    found, tiers, cache = self._first_rows(snapshot, look, bound, files, key)
-                else:
-                    found, tiers, cache = self._all_rows(snapshot, look, bound, key)
+                found, tiers, cache = self._found(snapshot, look, bound, files, key)
                 break
             except Misfit as misfit:
                 look = look._replace(table=look.table.wider(misfit))
@@ -104,12 +103,30 @@ class Lookups:
             bound.fields[: bound.shown], _shown(rows, bound), _cursor(rows, bound), explained
         )
 
-    def _first_rows(
+    def _found(
         self, snapshot: Snapshot, look: Look, bound: Bound, files: Positions, key: Hashable
+    ) -> tuple[list[Row] | pa.Table, Tiers, str]:
+        hot = partial(self._hot_rows, snapshot.connection, look.table, bound)
+        first = partial(self._first_rows, snapshot, look, bound, files, key)
+        if bound.in_sqlite and (bound.limit is not None or not len(files)):
+            return first(hot(bound.wanted))
+        if bound.in_sqlite and look.files.rows_of(files) <= FEW:
+            rows = hot(FEW + 1)
+            if len(rows) <= FEW:
+                return first(rows)
+        return self._all_rows(snapshot, look, bound, key)
+
+    def _first_rows(
+        self,
+        snapshot: Snapshot,
+        look: Look,
+        bound: Bound,
+        files: Positions,
+        key: Hashable,
+        best: list[Row],
     ) -> tuple[list[Row], Tiers, str]:
-        """The first rows in order, or without a limit all of a table whose files have none."""
-        best = self._hot_rows(snapshot.connection, look.table, bound)
-        hot_rows, wanted = len(best), bound.wanted
+        """The first rows in order, all of them without a limit; ``best`` are the hot ones."""
+        hot_rows, wanted = len(best), MOST_ROWS if bound.wanted is None else bound.wanted
         kept = None if hot_rows else self._cache.get(key)
         if kept is not None:
             return kept, Tiers(look.table, None, 0, [], 0, [], len(look.files.files)), "hit"
@@ -117,14 +134,14 @@ class Lookups:
         waiting = _promising(snapshot.connection, look, bound, files)
         promise, file = next(waiting)
         size, poor = 1, 0
-        while file and wanted is not None and not _is_complete(best, wanted, bound, promise):
+        while file and not _is_complete(best, wanted, bound, promise):
             rows = 0
             group: list[LiveFile] = []
             while file and (len(group) < size or rows < wanted - len(best)):
                 group.append(file)
                 rows += file.rows
                 promise, file = next(waiting)
-            cold = grouped(snapshot.connection, look, group, self._root)
+            cold = grouped(look, group, self._root)
             opened += cold
             found = self._cold_rows(look.table, cold, bound)
             best = _merged(best + found, bound)[:wanted]
@@ -136,7 +153,9 @@ class Lookups:
             return best, tiers, "off"
         return best, tiers, self._cache.put(key, best, len(best) * len(bound.fields) * CELL_BYTES)
 
-    def _hot_rows(self, connection: sqlite3.Connection, table: Tiered, bound: Bound) -> list[Row]:
+    def _hot_rows(
+        self, connection: sqlite3.Connection, table: Tiered, bound: Bound, most: int | None
+    ) -> list[Row]:
         where = SqliteDialect(finder(table)).where(bound.asked)
         order = ", ".join(
             f"{raw_name(field)}{' DESC' if falls else ''}" for field, falls in bound.order
@@ -152,9 +171,9 @@ class Lookups:
         )
         query += f" ORDER BY {order}" if order else ""
         params = list(where.params)
-        if bound.wanted is not None:
+        if most is not None:
             query += " LIMIT ?"
-            params.append(bound.wanted)
+            params.append(most)
         try:
             rows = connection.execute(query, params).fetchall()
         except sqlite3.OperationalError as error:
@@ -167,13 +186,13 @@ class Lookups:
         tiers = Tiers(table, None, 0, cold, 0, [], 0)
         check_files(tiers)
         union = " UNION ALL ".join(cold_parts(tiers))
-        query, params = _select(bound, f"({union})", table)
+        query, params = _select(bound, f"({union})", table, plain=True)
         with self._engine().session() as session:
             try:
-                found = session.sql(query, params=params or None).to_arrow_table()
+                found: list[Row] = session.execute(query, params or None).fetchall()
             except duckdb.Error as error:
                 raise self._failures.explained(error, [tiers]) from error
-        return plain_rows(found, bound.fields)
+        return found
 
     def _all_rows(
         self,
@@ -198,9 +217,9 @@ class Lookups:
         if kept is not None:
             return kept, tiers._replace(cold=[]), "hit"
         with self._engine().session() as session:
-            query, params = _select(bound, quoted(_VIEW), tiers.table, bound.offset)
+            rows = all_rows(session, tiers)
+            query, params = _select(bound, f"({rows})", tiers.table, bound.offset)
             try:
-                show(session, tiers, {_VIEW: (True, True)})
                 found = session.sql(query, params=params or None).to_arrow_table()
             except duckdb.Error as error:
                 raise self._failures.explained(error, [tiers]) from error
@@ -233,14 +252,12 @@ class Lookups:
             if number:  # values of another type are compared as they are shown
                 wider = look._replace(table=table.wider(Misfit(field)))
                 return self._count(snapshot, wider, asked)
-        return int(hot) + counted + self._count_cold(snapshot, look, rest, asked)
+        return int(hot) + counted + self._count_cold(look, rest, asked)
 
-    def _count_cold(
-        self, snapshot: Snapshot, look: Look, files: list[LiveFile], asked: Condition
-    ) -> int:
+    def _count_cold(self, look: Look, files: list[LiveFile], asked: Condition) -> int:
         if not files:
             return 0
-        cold = grouped(snapshot.connection, look, files, self._root)
+        cold = grouped(look, files, self._root)
         tiers = Tiers(look.table, None, 0, cold, 0, [], 0)
         check_files(tiers)
         where = DuckDialect(finder(look.table)).where(asked)
@@ -270,9 +287,17 @@ def _is_odd(field: Field) -> str:
     return f"typeof({quoted(field.name)}) NOT IN ({_TYPEOF[kind]})"
 
 
-def _select(bound: Bound, source: str, table: Tiered, offset: int = 0) -> tuple[str, list[Any]]:
+def _select(
+    bound: Bound, source: str, table: Tiered, offset: int = 0, *, plain: bool = False
+) -> tuple[str, list[Any]]:
+    """``plain`` values have times as microseconds."""
     where = DuckDialect(finder(table)).where(bound.asked)
-    columns = ", ".join(quoted(field.name) for field in bound.fields)
+    columns = ", ".join(
+        f"epoch_us({quoted(field.name)})"
+        if plain and field.kind is Kind.TIME
+        else quoted(field.name)
+        for field in bound.fields
+    )
     query = f"SELECT {columns} FROM {source} WHERE {where.text}"
     if bound.order:
         query += " ORDER BY " + ", ".join(

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from gateway_assets import clock
-from gateway_assets.archive.months import Month, folder, month_of, months
-from gateway_assets.archive.parquet import arrow_schema
+from gateway_assets.archive.checksum import file_sha256
+from gateway_assets.archive.months import Month, folder, month_of
 from gateway_assets.archive.reading import batches
-from gateway_assets.archive.verify import file_sha256
+from gateway_assets.archive.rows import arrow_schema
 from gateway_assets.archive.visible import visible
 from gateway_assets.bridge.databases import Look, Snapshot
 from gateway_assets.bridge.index import LiveFile
@@ -27,16 +27,22 @@ from gateway_assets.tiers.tiered import Tiered
 from gateway_assets.tiers.times import FIRST_DAY, LAST_DAY, Epoch
 
 BATCH_ROWS, BATCH_BYTES = 65_536, 2**30
+MOST_MET = 50_000  # files of which the checksum is known, some 20 MB
 
 
 class ColdFile(NamedTuple):
-    """One Parquet file to read, and the raw time before which it answers (None: all of it)."""
+    """One Parquet file to read, and the raw time before which it answers (None: all of it).
+
+    ``is_met`` when this process has read it before: then its footer is kept by DuckDB, as long as
+    there is memory within its limit, and its checksum is known.
+    """
 
     path: Path
     size: int
     answers_until: object
     sha256: str
     rows: int
+    is_met: bool
 
 
 class Cold(NamedTuple):
@@ -88,43 +94,40 @@ def read_tiers(
     elif hot is not None:
         rows, table = visible_rows(connection, table, hot)
         number = rows.num_rows
-    groups = grouped(connection, look, files, root)
+    groups = grouped(look, files, root)
     return Tiers(table, rows, number, groups, counted, files, len(index.files))
 
 
-def grouped(
-    connection: sqlite3.Connection, look: Look, files: list[LiveFile], root: Path
-) -> list[Cold]:
+def grouped(look: Look, files: list[LiveFile], root: Path) -> list[Cold]:
     """Files by the columns they have; whole months by their copy."""
     found: dict[int, list[ColdFile]] = {}
-    copies = _usable_months(connection, look.table, files, root)
+    copies = _usable_months(look, files, root)
     covered = {number for month in copies for number in month.covers}
     for month in copies:
         place = folder(root) / month.path
-        found.setdefault(month.schema_version, []).append(
-            ColdFile(place, month.size, None, month.sha256, month.rows)
-        )
+        found.setdefault(month.schema_version, []).append(_cold_file(place, month, None))
     for file in files:
         if file.number not in covered:
-            cold = ColdFile(file.below(root), file.size, file.answers_until, file.sha256, file.rows)
+            cold = _cold_file(file.below(root), file, file.answers_until)
             found.setdefault(file.schema_version, []).append(cold)
     return [Cold(look.files.versions[version], some) for version, some in sorted(found.items())]
 
 
-def _usable_months(
-    connection: sqlite3.Connection, table: Tiered, files: list[LiveFile], root: Path
-) -> list[Month]:
+def _cold_file(path: Path, known: Month | LiveFile, answers_until: object) -> ColdFile:
+    met = str(path) in _met
+    return ColdFile(path, known.size, answers_until, known.sha256, known.rows, met)
+
+
+def _usable_months(look: Look, files: list[LiveFile], root: Path) -> list[Month]:
     """Copies that stand for exactly the live files of their month, all of which are needed."""
     wanted: dict[str, set[int]] = {}
     for file in files:
         # A file that answers for a part only is in no copy: 0 is no file's number.
         whole = file.answers_until is None
         wanted.setdefault(month_of(file.day), set()).add(file.number if whole else 0)
-    if all(len(numbers) < 2 for numbers in wanted.values()):
-        return []
     return [
         month
-        for month in months(connection, table)
+        for month in look.files.months
         if frozenset(wanted.get(month.month, ())) == month.covers
         and (folder(root) / month.path).exists()
     ]
@@ -145,17 +148,21 @@ def check_file(table: Tiered, file: ColdFile) -> None:
         what = f"archive file {file.path} has {stat.st_size} bytes instead of {file.size}"
         raise damaged(table, what)
     # DuckDB looks at no checksum of a page: each file is hashed once, and when it changed.
-    key = (str(file.path), stat.st_ino, stat.st_mtime_ns)
-    if key not in _whole:
+    path, now = str(file.path), (stat.st_ino, stat.st_mtime_ns)
+    state, sha256 = _met.get(path, (None, ""))
+    if state != now:
         try:
-            _whole[key] = file_sha256(file.path)
+            sha256 = file_sha256(file.path)
         except ArchiveDamaged as error:
             raise damaged(table, error.message) from error
-    if _whole[key] != file.sha256:
+        if len(_met) >= MOST_MET:
+            _met.clear()
+        _met[path] = now, sha256
+    if sha256 != file.sha256:
         raise damaged(table, f"archive file {file.path} holds other bytes than were written")
 
 
-_whole: dict[tuple[str, int, int], str] = {}  # path, inode, time of change -> SHA-256
+_met: dict[str, tuple[tuple[int, int], str]] = {}  # path: inode and time of change; SHA-256
 
 
 def damaged(table: Tiered, what: str) -> ArchiveDamaged:

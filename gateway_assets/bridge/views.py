@@ -7,11 +7,9 @@ and one whose kind widened is shown as the wider kind everywhere.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from gateway_assets.archive.columns import encode
 from gateway_assets.bridge.engine import exact
@@ -32,22 +30,29 @@ def show(
     Raises ArchiveDamaged for a file that is missing, cut, or holds other bytes.
     """
     check_files(tiers)
-    if tiers.hot is not None:
-        session.register(_hot_name(tiers.table.name), tiers.hot)
+    _add_hot(session, tiers)
     hot, cold = hot_parts(tiers), cold_parts(tiers)
     for name, (with_hot, with_cold) in views.items():
         parts = (hot if with_hot else []) + (cold if with_cold else [])
-        # What nobody asked for was not read: such a view is there for its columns.
-        query = Fragment(" UNION ALL ".join(parts or [_rows_of_nulls(tiers.table, 0)]))
+        query = Fragment(_union(tiers, parts))
         session.execute(sql("CREATE TEMP VIEW {view} AS {query}", view=name, query=query))
 
 
-def readable(path: Path) -> bool:
-    try:
-        pq.read_metadata(path)
-    except Exception:  # noqa: BLE001  whatever it is, the copy is of no use
-        return False
-    return True
+def all_rows(session: duckdb.DuckDBPyConnection, tiers: Tiers) -> str:
+    """The query of both tiers, where a view is not worth its time. Raises as ``show`` does."""
+    check_files(tiers)
+    _add_hot(session, tiers)
+    return _union(tiers, hot_parts(tiers) + cold_parts(tiers))
+
+
+def _add_hot(session: duckdb.DuckDBPyConnection, tiers: Tiers) -> None:
+    if tiers.hot is not None and tiers.hot_rows:
+        session.register(_hot_name(tiers.table.name), tiers.hot)
+
+
+def _union(tiers: Tiers, parts: list[str]) -> str:
+    """What nobody asked for was not read: it is there for its columns."""
+    return " UNION ALL ".join(parts or [_rows_of_nulls(tiers.table, 0)])
 
 
 def hot_parts(tiers: Tiers) -> list[str]:
@@ -149,7 +154,7 @@ def _constant(time: Field, raw: object) -> str:
     """A raw time as a constant of the column's type in Parquet."""
     if time.kind is Kind.TIME:
         (array,) = encode(time, [raw])
-        (moment,) = array.cast("int64").to_pylist()
+        (moment,) = array.view("int64").to_pylist()
         return f"make_timestamptz({moment})"
     if isinstance(raw, str) or time.kind is Kind.ANY:
         return literal(str(raw))

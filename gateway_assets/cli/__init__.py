@@ -6,7 +6,8 @@
 ``query``    one SELECT over both tiers
 ``export``   its answer as a file
 ``shell``    SQL line by line
-``answers``  answers printed and written
+``answers``  answers printed
+``written``  answers written to files
 ``confined``  going on in a child process, within limits
 ``tables``   what stands where
 ``config``   every setting with value, default and origin

@@ -41,5 +41,5 @@ def export(
         )
     if output.exists():
         raise UsageError(f"{output} is there already", hint="name another file, or remove it")
-    answers = go_on_in_child(settings, "gateway_assets.cli.answers", DAY_SECONDS)
-    answers.write_query(settings, sql, params, timezone, output)
+    written = go_on_in_child(settings, "gateway_assets.cli.written", DAY_SECONDS)
+    written.write_query(settings, sql, params, timezone, output)

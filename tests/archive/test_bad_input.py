@@ -463,7 +463,7 @@ STEPS = [
     "gateway_assets.archive.swap._write",
     "gateway_assets.archive.swap.land",
     "gateway_assets.archive.engine.build_months",
-    "gateway_assets.archive.months._build",
+    "gateway_assets.archive.monthly._build",
 ]
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from gateway_assets.archive.engine import UniversalArchiver
+from gateway_assets.bridge import lookup
 from gateway_assets.bridge.bridge import UnifiedQueryBridge
 from gateway_assets.bridge.cache import LARGEST, AnswerCache
 from gateway_assets.bridge.where import column
+from gateway_assets.errors import ArchiveDamaged
 from gateway_assets.settings import Settings, load_settings
-from tests.tiers.places import OLD, archive, at, declare, make, run
+from tests.tiers.places import OLD, archive, at, declare, files, make, run
 
 COLD = "SELECT sum(n) AS s FROM t WHERE n < 100"
 
@@ -84,3 +86,28 @@ def test_it_is_bounded_and_forgets(tmp_path: Path) -> None:
     brief = AnswerCache(load_settings(data_dir=tmp_path, archive_query_cache_ttl=1e-9))
     brief.put("key", 1, 1)
     assert brief.get("key") is None
+
+
+def test_files_met_before_are_told_and_read_again_when_they_change(settings: Settings) -> None:
+    with UnifiedQueryBridge(settings) as bridge:
+        uses = [bridge.query("t", column("n") < limit).explained.tables[0] for limit in (3, 4)]
+        assert [(use.files_opened, use.files_met) for use in uses] == [(1, 0), (1, 1)]
+        (file,) = files(settings)
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+        with pytest.raises(ArchiveDamaged, match=file.name):
+            bridge.query("t", column("n") < 5)
+
+
+def test_few_rows_and_many_are_answered_alike(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("INSERT INTO t VALUES (?, ?)", 50, at(OLD, 9))
+    asked = {"order": "-n"}, {"order": "n", "offset": 2}, {"columns": ["time"]}
+    with UnifiedQueryBridge(settings) as bridge:
+        few = [bridge.query("t", **how) for how in asked]
+        monkeypatch.setattr(lookup, "FEW", 0)
+        many = [bridge.query("t", **how) for how in asked]
+    assert [one.rows() for one in few] == [one.rows() for one in many]
+    assert [one.arrow() for one in few] == [one.arrow() for one in many]

@@ -134,6 +134,7 @@ def refused(done: Done, code: int, *words: str) -> None:
     ("arguments", "code", "word"),
     [
         (["query", "DROP TABLE ip_traffic"], 8, "only SELECT"),
+        (["query", "PIVOT ip_traffic ON process USING count(*)"], 8, "PIVOT needs"),
         (["query", "SELEC"], 8, "syntax error"),
         (["query", "SELECT * FROM nowhere"], 8, "gateway tables"),
         (["query", 'SELECT * FROM "; DROP TABLE ip_traffic"'], 8, "there is no table"),
