@@ -27,7 +27,19 @@ def rows_of(day: int, count: int) -> Iterator[Row]:
         process, pid = _PROCESSES[place % len(_PROCESSES)]
         sent, received = (int(random.lognormvariate(9, 2)) for _ in range(2))
         ends = (_REMOTES[place], process, pid)
-        yield (time, time + INTERVAL, "box", "sockdiag", "tcp", None, *ends, sent, received)
+        yield (
+            time,
+            time + INTERVAL,
+            "box",
+            "sockdiag",
+            "tcp",
+            None,
+            *ends,
+            sent,
+            received,
+            None,
+            None,
+        )
 
 
 def land_days(root: Path, days: range, rows: int, per_file: int) -> list[Landed]:

@@ -2,6 +2,9 @@
 
 One name runs through everything: the module in ``sources/``, the folder under ``landing/``, the
 hot table, the Dagster asset and the row in the README are all called ``Source.name``.
+
+A new version only appends columns that may be NULL, so that files and tables of older ones stay
+readable.
 """
 
 from __future__ import annotations

@@ -24,7 +24,21 @@ def row(day: int, number: int, *, sent: int = 1000, process: str | None = "nginx
     time = day * clock.DAY + number * STEP
     pid = None if process is None else 42
     remote = f"192.0.2.{number % 200}"
-    return (time, time + STEP, "box", "test", "ip", "eth0", remote, process, pid, sent, number)
+    return (
+        time,
+        time + STEP,
+        "box",
+        "test",
+        "ip",
+        "eth0",
+        remote,
+        process,
+        pid,
+        sent,
+        number,
+        None,
+        None,
+    )
 
 
 def land_rows(root: Path, day: int, sequence: int, count: int, *, sent: int = 1000) -> Landed:

@@ -19,6 +19,8 @@ class Delta(NamedTuple):
     pid: int | None
     tx_bytes: int
     rx_bytes: int
+    unit: str | None = None  # of systemd, that the process belongs to
+    attribution: str | None = None  # how the process is known; see sources.ip_traffic
 
 
 class Options(NamedTuple):

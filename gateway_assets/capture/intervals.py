@@ -1,4 +1,4 @@
-"""Deltas added up to rows: one per remote, process and pid in each interval.
+"""Deltas added up to rows: one per remote and owner in each interval.
 
 Intervals are aligned to their width within a UTC day and never cross midnight, so that a row
 belongs to one day. The first and last interval of a live capture are as long as it really
@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from gateway_assets import clock
 from gateway_assets.capture.backend import Delta
 
-Key = tuple[str, str | None, int | None]
+Owner = tuple[str | None, int | None, str | None, str | None]  # process, pid, unit, attribution
+Key = tuple[str, Owner]
 
 
 class Label(NamedTuple):
@@ -33,9 +34,16 @@ class Interval(NamedTuple):
     totals: dict[Key, list[int]]
 
     def rows(self, label: Label) -> list[tuple[Any, ...]]:
-        """Rows in the order of the source's columns, sorted by remote, process and pid."""
+        """Rows in the order of the source's columns, sorted by remote and owner."""
         ordered = sorted(self.totals, key=_sortable)
-        return [(self.start, self.end, *label, *key, *self.totals[key]) for key in ordered]
+        rows = []
+        for remote, owner in ordered:
+            process, pid, unit, attribution = owner
+            total = self.totals[remote, owner]
+            rows.append(
+                (self.start, self.end, *label, remote, process, pid, *total, unit, attribution)
+            )
+        return rows
 
 
 class Intervals:
@@ -51,7 +59,8 @@ class Intervals:
             if not delta.tx_bytes and not delta.rx_bytes:
                 continue
             totals = self._open.setdefault(self.start_of(delta.time), {})
-            total = totals.setdefault((delta.remote_ip, delta.process, delta.pid), [0, 0])
+            owner = (delta.process, delta.pid, delta.unit, delta.attribution)
+            total = totals.setdefault((delta.remote_ip, owner), [0, 0])
             total[0] += delta.tx_bytes
             total[1] += delta.rx_bytes
 
@@ -85,6 +94,6 @@ class Intervals:
         return Interval(start, end, totals)
 
 
-def _sortable(key: Key) -> tuple[str, str, int]:
-    remote, process, pid = key
-    return remote, process or "", -1 if pid is None else pid
+def _sortable(key: Key) -> tuple[str, str, int, str, str]:
+    remote, (process, pid, unit, attribution) = key
+    return remote, process or "", -1 if pid is None else pid, unit or "", attribution or ""

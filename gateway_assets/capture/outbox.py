@@ -16,6 +16,8 @@ from gateway_assets.errors import LandingError
 from gateway_assets.files.landing import Origin, Stamp, land
 from gateway_assets.sources.ip_traffic import SOURCE
 
+_NAMES = [column.name for column in SOURCE.columns]
+_REMOTE, _TX, _RX = (_NAMES.index(name) for name in ("remote_ip", "tx_bytes", "rx_bytes"))
 MAX_WAITING = 1_000_000
 MAX_REMOTES = 50_000  # beyond it the number of remotes is "at least"
 
@@ -71,10 +73,10 @@ class Outbox:
         except FileExistsError:
             self.already_landed += 1
         self.rows += len(letter.rows)
-        self.tx_bytes += sum(row[-2] for row in letter.rows)
-        self.rx_bytes += sum(row[-1] for row in letter.rows)
+        self.tx_bytes += sum(row[_TX] for row in letter.rows)
+        self.rx_bytes += sum(row[_RX] for row in letter.rows)
         if len(self.remotes) < MAX_REMOTES:
-            self.remotes.update(row[6] for row in letter.rows)
+            self.remotes.update(row[_REMOTE] for row in letter.rows)
 
     def _obstructed(self, error: LandingError) -> None:
         if not self.obstacle:
@@ -86,7 +88,7 @@ class Outbox:
     def _lose(self, letter: Letter) -> None:
         self.complete = False
         self.lost_rows += len(letter.rows)
-        self.lost_bytes += sum(row[-2] + row[-1] for row in letter.rows)
+        self.lost_bytes += sum(row[_TX] + row[_RX] for row in letter.rows)
 
 
 def _explained(error: LandingError | OSError) -> LandingError:

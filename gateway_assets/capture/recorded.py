@@ -10,7 +10,16 @@ from gateway_assets.capture.backend import Delta
 from gateway_assets.model import misfit
 from gateway_assets.sources.ip_traffic import SOURCE
 
-_USED = ("time", "remote_ip", "process", "pid", "tx_bytes", "rx_bytes")
+_USED = (
+    "time",
+    "remote_ip",
+    "process",
+    "pid",
+    "tx_bytes",
+    "rx_bytes",
+    "unit",
+    "attribution",
+)
 _COLUMNS = [column for column in SOURCE.columns if column.name in _USED]
 
 
@@ -51,6 +60,8 @@ def _delta(record: dict[str, Any]) -> Delta:
         record.get("pid"),
         record["tx_bytes"],
         record["rx_bytes"],
+        record.get("unit"),
+        record.get("attribution"),
     )
 
 

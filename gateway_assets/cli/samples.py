@@ -49,6 +49,8 @@ def _rows(time: int) -> list[Row]:
             None,
             random.randrange(10_000, 5_000_000),
             random.randrange(10_000, 5_000_000),
+            None,
+            None,
         )
         for remote in _REMOTES
         for process in _PROCESSES

@@ -234,8 +234,8 @@ _JSON = json.JSONDecoder(parse_constant=_refuse_constant)
 def _check_header(header: dict[str, Any], path: Path, source: Source) -> str:
     if header.get("source") != source.name:
         raise DamagedFile(f"the header names source {header.get('source')!r}, not {source.name!r}")
-    if header.get("version") != source.version:
-        found = header.get("version")
+    found = header.get("version")
+    if type(found) is not int or not 1 <= found <= source.version:
         raise DamagedFile(
             f"schema version {found!r} is not version {source.version} of this release"
         )

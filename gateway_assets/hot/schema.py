@@ -51,6 +51,7 @@ def create_all(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
         connection.execute("COMMIT")
     for table in TABLES:
+        _append_columns(connection, table)
         _compare(connection, table)
 
 
@@ -93,11 +94,30 @@ def _is_complete(connection: sqlite3.Connection) -> bool:
     return wanted <= found
 
 
-def _compare(connection: sqlite3.Connection, table: Table) -> None:
+def _append_columns(connection: sqlite3.Connection, table: Table) -> None:
+    """Add those that a new release appended to a table of an older one."""
+    for column in table.stored[len(_columns(connection, table)) :]:
+        if column.nullable:
+            add = sql(
+                "ALTER TABLE {table} ADD COLUMN {column}",
+                table=table.name,
+                column=Fragment(_column_ddl(column)),
+            )
+            try:
+                connection.execute(add)
+            except sqlite3.OperationalError as error:
+                if "duplicate column" not in str(error):  # another process was faster
+                    raise
+
+
+def _columns(connection: sqlite3.Connection, table: Table) -> list[tuple[str, str]]:
     query = "SELECT name, type FROM pragma_table_info(?)"
-    found = connection.execute(query, (table.name,)).fetchall()
+    return connection.execute(query, (table.name,)).fetchall()
+
+
+def _compare(connection: sqlite3.Connection, table: Table) -> None:
     wanted = [(column.name, _TYPES[column.kind]) for column in table.stored]
-    if found != wanted:
+    if _columns(connection, table) != wanted:
         raise StoreError(
             f"table {table.name} has other columns than this release declares",
             hint="use the release that wrote this data directory, or another GATEWAY_DATA_DIR",

@@ -4,6 +4,11 @@ Rows are deltas of an interval ``[time, end_time)``, never running totals, so th
 them may be added up. ``layer`` says what was counted: whole IP packets (``ip``) or TCP payload
 (``tcp``). The two differ by headers and must never be added to each other, which is why every
 roll-up keeps ``backend`` and ``layer`` apart.
+
+``attribution`` says how the process of a row is known: ``socket`` (the kernel says whose it is),
+``shared`` (several processes talk to this remote; bytes are divided as their sockets' are),
+``ambiguous`` (several processes, and no telling which), ``forwarded`` (no process of this host) or
+``unknown``. Since version 2.
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ from gateway_assets.source import Source
 
 SOURCE = Source(
     name="ip_traffic",
-    version=1,
+    version=2,
     about="Bytes per remote address and process, one row per interval, from gateway-capture.",
     columns=(
         Column("time", Kind.TIME, "Start of the interval, UTC"),
@@ -27,5 +32,7 @@ SOURCE = Source(
         Column("pid", Kind.INTEGER, "Process id of the local process, where known", nullable=True),
         Column("tx_bytes", Kind.INTEGER, "Sent to the remote", unit="bytes", summed=True),
         Column("rx_bytes", Kind.INTEGER, "Received from the remote", unit="bytes", summed=True),
+        Column("unit", Kind.TEXT, "systemd unit of the process, where known", nullable=True),
+        Column("attribution", Kind.TEXT, "How the process is known; NULL: no look", nullable=True),
     ),
 )

@@ -89,7 +89,7 @@ def test_a_signal_lands_what_was_counted(number: signal.Signals, tmp_path: Path)
             out, err = process.communicate(timeout=20)
         assert process.returncode == 0, err
     rows = mine(tmp_path)
-    assert sum(row[-2] for row in rows) == sum(row[-1] for row in rows) == 12_345
+    assert sum(row[9] for row in rows) == sum(row[10] for row in rows) == 12_345
     summary = json.loads(out.splitlines()[-1])
     files = [read_landing(path, SOURCE) for path in landing_files(tmp_path / "landing", SOURCE)]
     assert summary["complete"] is True
@@ -106,7 +106,7 @@ def test_intervals_land_while_it_runs(tmp_path: Path) -> None:
         process.terminate()
         process.communicate(timeout=20)
     rows = mine(tmp_path)
-    assert sum(row[-2] for row in rows) == sum(row[-1] for row in rows) == 111
+    assert sum(row[9] for row in rows) == sum(row[10] for row in rows) == 111
     assert all(0 < row[1] - row[0] <= 1_000_000 for row in rows)
 
 
@@ -121,7 +121,7 @@ def test_a_second_one_of_the_same_instance_is_refused(tmp_path: Path) -> None:
 @needs_root
 def test_a_killed_one_leaves_nothing_half_and_is_salvaged(tmp_path: Path) -> None:
     root = tmp_path / "landing"
-    row = (1, 2, "h", "sockdiag", "tcp", None, "192.0.2.1", None, None, 10, 20)
+    row = (1, 2, "h", "sockdiag", "tcp", None, "192.0.2.1", None, None, 10, 20, None, None)
     landed = land(root, SOURCE, Stamp(Origin("h", "sockdiag", "0badcafe"), 1, 0), [row])
     whole = landed.path.read_bytes()
     landed.path.unlink()
@@ -166,7 +166,8 @@ def fill(disk: Path) -> Path:
 
 
 def interval(number: int) -> Interval:
-    totals = {("192.0.2.1", None, None): [10, number], ("192.0.2.2", None, None): [1, 0]}
+    nobody = (None, None, None, None)
+    totals = {("192.0.2.1", nobody): [10, number], ("192.0.2.2", nobody): [1, 0]}
     return Interval(number, number + 1, {key: list(value) for key, value in totals.items()})
 
 

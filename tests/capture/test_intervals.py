@@ -44,9 +44,9 @@ def test_sums_are_kept_whatever_the_clock_does(
     taken += intervals.rest(clocks[-1])
     rows = [row for interval in taken for row in interval.rows(LABEL)]
     counted = [one for read in reads for one in read]
-    assert sum(row[-2] for row in rows) == sum(one.tx_bytes for one in counted)
-    assert sum(row[-1] for row in rows) == sum(one.rx_bytes for one in counted)
-    assert all(row[-2] or row[-1] for row in rows)
+    assert sum(row[9] for row in rows) == sum(one.tx_bytes for one in counted)
+    assert sum(row[10] for row in rows) == sum(one.rx_bytes for one in counted)
+    assert all(row[9] or row[10] for row in rows)
     for start, end, *_ in rows:
         assert start < end <= start + width * SECOND
         assert clock.day_of(start) == clock.day_of(end - 1)
@@ -54,11 +54,12 @@ def test_sums_are_kept_whatever_the_clock_does(
 
 def test_rows_stand_in_the_order_of_the_source() -> None:
     intervals = Intervals(30 * SECOND)
-    intervals.add([Delta(NOON + 5, "192.0.2.1", "curl", 7, 10, 20)])
-    intervals.add([Delta(NOON + 6, "192.0.2.1", "curl", 7, 1, 2)])
+    intervals.add([Delta(NOON + 5, "192.0.2.1", "curl", 7, 10, 20, "cron.service", "socket")])
+    intervals.add([Delta(NOON + 6, "192.0.2.1", "curl", 7, 1, 2, "cron.service", "socket")])
     [interval] = intervals.finished(NOON + 30 * SECOND)
     end = NOON + 30 * SECOND
-    expected = (NOON, end, "h", "sockdiag", "tcp", None, "192.0.2.1", "curl", 7, 11, 22)
+    owner = ("curl", 7, 11, 22, "cron.service", "socket")
+    expected = (NOON, end, "h", "sockdiag", "tcp", None, "192.0.2.1", *owner)
     assert interval.rows(LABEL) == [expected]
 
 

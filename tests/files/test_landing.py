@@ -105,7 +105,7 @@ def _rewrite(path: Path, change: Any) -> None:
         (lambda h, r, f: r[0].pop("remote_ip"), "remote_ip is missing"),
         (lambda h, r, f: r[0].update(time=-1), "time"),
         (lambda h, r, f: r[0].update(time=10**18), "time"),
-        (lambda h, r, f: h.update(version=2), "schema version 2"),
+        (lambda h, r, f: h.update(version=3), "schema version 3"),
         (lambda h, r, f: h.update(source="other"), "names source 'other'"),
         (lambda h, r, f: h.update(name="other"), "its header 'other'"),
     ],
@@ -216,9 +216,17 @@ def test_any_text_and_number_survives(
     tmp_path_factory: pytest.TempPathFactory, values: list[tuple[str, int, str | None]]
 ) -> None:
     rows = [
-        (*row(TODAY, number)[:6], remote, process, None, sent, 0)
+        (*row(TODAY, number)[:6], remote, process, None, sent, 0, process, None)
         for number, (remote, sent, process) in enumerate(values)
     ]
     root = tmp_path_factory.mktemp("landing")
     landed = land(root, SOURCE, Stamp(ORIGIN, 0, 0), rows)
     assert read_landing(landed.path, SOURCE).rows == rows
+
+
+def test_files_of_an_older_version_are_read(tmp_path: Path) -> None:
+    """Their columns are fewer: what they have not is NULL."""
+    old = SOURCE._replace(version=1, columns=SOURCE.columns[:11])
+    landed = land(tmp_path, old, Stamp(ORIGIN, 0, 0), [row(TODAY, 1)[:11]])
+    assert read_landing(landed.path, SOURCE).rows == [row(TODAY, 1)]
+    assert all(column.nullable for column in SOURCE.columns[11:])

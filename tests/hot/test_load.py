@@ -199,3 +199,18 @@ def test_other_columns_than_declared_are_refused(settings: Settings) -> None:
         connection.execute("ALTER TABLE ip_traffic ADD COLUMN more TEXT")
     with pytest.raises(StoreError, match="other columns"), open_store(settings.hot_database):
         pass
+
+
+def test_a_table_of_an_older_release_gets_the_columns_that_came_since(
+    store: sqlite3.Connection, settings: Settings
+) -> None:
+    land_rows(settings.landing, TODAY, 0, 5)
+    load(store, IP_TRAFFIC, settings)
+    before = rows_of(store)
+    for name in ("attribution", "unit"):
+        store.execute(f"ALTER TABLE ip_traffic DROP COLUMN {name}")
+    with open_store(settings.hot_database) as again:
+        assert rows_of(again) == before
+        again.execute("ALTER TABLE ip_traffic DROP COLUMN rx_bytes")
+    with pytest.raises(StoreError, match="other columns"), open_store(settings.hot_database):
+        pass
