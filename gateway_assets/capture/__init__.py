@@ -10,6 +10,11 @@ else and is the only one with a network privilege.
 ``backend``     the contract of a backend
 ``backends``    sockdiag, iftop, replay
 ``intervals``   deltas added up to rows of an interval
+``counters``    bytes by remote, country and process, in a file that outlives the process
+``meter``       what the metrics endpoint tells
+``exposition``  Prometheus' text format
+``endpoint``    metrics over HTTP, in a thread
+``kernel_bytes``  what the kernel says has passed an interface
 ``outbox``      finished intervals on their way to landing files
 ``netlink``     INET_DIAG messages: the kernel's TCP sockets as bytes
 ``payload``     TCP payload out of the kernel's counters, to the byte

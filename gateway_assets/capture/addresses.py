@@ -16,6 +16,18 @@ def address_text(family: int, raw: bytes) -> str:
     return socket.inet_ntop(socket.AF_INET6, raw[:16])
 
 
+def address_bytes(text: str) -> bytes:
+    """An address as 16 bytes, IPv4 mapped into IPv6."""
+    if ":" in text:
+        return socket.inet_pton(socket.AF_INET6, text)
+    return _MAPPED + socket.inet_aton(text)
+
+
+def address_of(raw: bytes) -> str:
+    """The text of 16 such bytes."""
+    return address_text(socket.AF_INET6, raw)
+
+
 def parse_address(text: str) -> str | None:
     """The address that a text names, in its one form; None when it names none."""
     family = socket.AF_INET6 if ":" in text else socket.AF_INET

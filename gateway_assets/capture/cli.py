@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from gateway_assets import clock
+from gateway_assets.capture.addresses import parse_address
 from gateway_assets.capture.backend import Options
 from gateway_assets.capture.backends import BACKENDS, open_backend
+from gateway_assets.capture.counters import Policy
 from gateway_assets.capture.daemon import Plan, Stop, Summary, run
 from gateway_assets.capture.say import say
 from gateway_assets.errors import GatewayError, UsageError
@@ -31,6 +33,9 @@ examples:
   gateway-capture --backend iftop -i lo --local-net 127.0.0.1/32 --duration 60
   gateway-capture --backend replay --file iftop.txt --json
 """
+
+
+DEFAULT_LISTEN = ("127.0.0.1", 9421)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -75,7 +80,12 @@ def _run(asked: argparse.Namespace) -> int:
     backend = open_backend(name, options)
     try:
         duration = float(asked.interval) if asked.once and backend.live else asked.duration
-        plan = Plan(root, asked.host, asked.interval * clock.SECOND, duration)
+        listen = asked.listen
+        if listen is None:  # by default, who runs for ever is scraped
+            listen = DEFAULT_LISTEN if duration is None and backend.live else ()
+        policy = Policy(asked.max_remotes, asked.max_series, asked.admit_bytes, asked.series_ttl)
+        interval = asked.interval * clock.SECOND
+        plan = Plan(root, asked.host, interval, duration, listen or None, policy)
         with explained(root):
             summary = run(backend, plan, stop)
     finally:
@@ -135,6 +145,40 @@ def _parser() -> argparse.ArgumentParser:
     option("--once", action="store_true", help="one interval, or the whole file, then stop")
     option("--data-dir", metavar="DIR", help="default: GATEWAY_DATA_DIR or ./data")
     option("--host", default=socket.gethostname(), help="default: this host's name")
+    option(
+        "--listen",
+        metavar="ADDRESS:PORT",
+        type=_listen,
+        help="where metrics are served, or off (default: 127.0.0.1:9421 when it runs for ever)",
+    )
+    option(
+        "--max-series",
+        metavar="N",
+        type=_amount,
+        default=Policy().series,
+        help="remotes with series of their own (default: %(default)s)",
+    )
+    option(
+        "--admit-bytes",
+        metavar="N",
+        type=_amount,
+        default=Policy().admit_bytes,
+        help="that a remote must exchange to get them (default: %(default)s)",
+    )
+    option(
+        "--series-ttl",
+        metavar="SECONDS",
+        type=_amount,
+        default=Policy().ttl,
+        help="without traffic, after which they end (default: %(default)s)",
+    )
+    option(
+        "--max-remotes",
+        metavar="N",
+        type=_amount,
+        default=Policy().slots,
+        help="remotes that are remembered (default: %(default)s)",
+    )
     option("--json", action="store_true", help="print the summary as one JSON object")
     option("--version", action=_Version, nargs=0, help="print the version and stop")
     return parser
@@ -145,6 +189,23 @@ def _moment(text: str) -> int:
         return clock.parse_moment(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time in ISO 8601") from None
+
+
+def _listen(text: str) -> tuple[str, int] | tuple[()]:
+    """An empty tuple is "off"."""
+    if text == "off":
+        return ()
+    address, _, port = text.rpartition(":")
+    known = parse_address(address.strip("[]"))
+    if known is None or not port.isdecimal() or int(port) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither ADDRESS:PORT nor off")
+    return known, int(port)
+
+
+def _amount(text: str) -> int:
+    if not text.isdecimal() or int(text) > 2**31:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number up to {2**31}")
+    return int(text)
 
 
 def _interval(text: str) -> int:

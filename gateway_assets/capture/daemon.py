@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from gateway_assets import clock
 from gateway_assets.capture.backend import Backend, Exhausted
+from gateway_assets.capture.counters import Counters, Policy
+from gateway_assets.capture.endpoint import Endpoint
 from gateway_assets.capture.intervals import Interval, Intervals, Label
+from gateway_assets.capture.meter import Meter, Readings, catch_up, nowhere
 from gateway_assets.capture.outbox import Outbox
 from gateway_assets.capture.say import say
 from gateway_assets.errors import LandingError
@@ -16,6 +21,7 @@ from gateway_assets.files.landing import Origin, plain, salvage
 from gateway_assets.files.lock import exclusive
 from gateway_assets.sources.ip_traffic import SOURCE
 
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 _ATTENTION = 0.5  # seconds after which a request to stop is noticed
 
 
@@ -24,6 +30,8 @@ class Plan(NamedTuple):
     host: str
     interval: int  # microseconds
     duration: float | None  # seconds; None: until told to stop
+    listen: tuple[str, int] | None = None  # address and port of the metrics
+    policy: Policy = Policy()
 
 
 class Stop:
@@ -67,14 +75,43 @@ def run(backend: Backend, plan: Plan, stop: Stop) -> Summary:
         origin = Origin(plan.host, instance, backend.identity)
         for landed in salvage(plan.root, SOURCE, origin):
             say(f"salvaged {landed.rows} rows of an interrupted run: {landed.path}")
-        return _Capture(backend, plan, Outbox(plan.root, origin)).run(stop)
+        if not backend.live:
+            return _Capture(backend, plan, origin, None).run(stop)
+        with _metered(backend, plan, instance) as meter:
+            return _Capture(backend, plan, origin, meter).run(stop)
+
+
+@contextmanager
+def _metered(backend: Backend, plan: Plan, instance: str) -> Iterator[Meter]:
+    """Counters that go on where they were, served as metrics when that is asked for."""
+    path = plan.root / SOURCE.name / f".{plain(instance)}.counters"
+    boot = bytes.fromhex(_BOOT.read_text().strip().replace("-", ""))
+    counters = Counters(path, plan.policy, boot, clock.now())
+    if not catch_up(counters, plan.root, plan.host, instance, nowhere):
+        say("counters begin at zero: a file that they lack has gone")
+        counters.close()
+        path.unlink(missing_ok=True)
+        counters = Counters(path, plan.policy, boot, clock.now())
+    meter = Meter(counters, backend.name, backend.layer, backend.interface)
+    endpoint = None
+    try:
+        if plan.listen:
+            endpoint = Endpoint(*plan.listen, meter.render, lambda: meter.readings.up)
+            say(f"metrics at http://{plan.listen[0]}:{endpoint.port}/metrics")
+        yield meter
+    finally:
+        if endpoint:
+            endpoint.close()
+        meter.close()
 
 
 class _Capture:
-    def __init__(self, backend: Backend, plan: Plan, outbox: Outbox) -> None:
+    def __init__(self, backend: Backend, plan: Plan, origin: Origin, meter: Meter | None) -> None:
         self._backend = backend
         self._plan = plan
-        self._outbox = outbox
+        self._meter = meter
+        self._outbox = Outbox(plan.root, origin, self._landed)
+        self._last_block = self._last_file = 0.0
         self._intervals = Intervals(plan.interval, clock.now() if backend.live else None)
         self._started = time.monotonic()
         self._latest = 0
@@ -104,23 +141,46 @@ class _Capture:
     def _step(self, timeout: float) -> None:
         deltas = list(self._backend.read(timeout))
         self._intervals.add(deltas)
+        if deltas:
+            self._last_block = time.time()
         if deltas and not self._backend.live:
             self._latest = max(self._latest, *(delta.time for delta in deltas))
         now = clock.now() if self._backend.live else self._latest
         self._post(self._intervals.finished(now))
+        self._measure(up=True)
 
     def _finish(self) -> None:
         self._post(self._intervals.rest(clock.now() if self._backend.live else None))
         self._outbox.send()
         self._outbox.give_up()
+        self._measure(up=False)
+
+    def _landed(self, sequence: int, interval: Interval) -> None:
+        self._last_file = time.time()
+        if self._meter:
+            self._meter.post(self._meter.letter(self._backend.identity, sequence, interval))
+
+    def _measure(self, *, up: bool) -> None:
+        if not self._meter:
+            return
+        self._meter.post()
+        self._meter.readings = Readings(
+            up=up,
+            parse_errors=self._backend.parse_errors,
+            lost_events=self._backend.lost_events,
+            last_block=self._last_block,
+            raw_files=self._outbox.files,
+            raw_rows_waiting=self._outbox.waiting_rows,
+            raw_rows_lost=self._outbox.lost_rows,
+            last_file=self._last_file,
+        )
 
     def _post(self, intervals: list[Interval]) -> None:
         if not intervals:
             return
-        label = Label(
-            self._plan.host, self._backend.name, self._backend.layer, self._backend.interface
-        )
-        complete = self._backend.lost_events == self._lost_before and not self._broken
+        backend = self._backend
+        label = Label(self._plan.host, backend.name, backend.layer, backend.interface)
+        complete = backend.lost_events == self._lost_before and not self._broken
         self._lost_before = self._backend.lost_events
         for interval in intervals:
             self._outbox.put(interval, label, complete)

@@ -7,7 +7,7 @@ watched.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from gateway_assets import clock
@@ -15,6 +15,8 @@ from gateway_assets.capture.backend import Delta
 
 Owner = tuple[str | None, int | None, str | None, str | None]  # process, pid, unit, attribution
 Key = tuple[str, Owner]
+Totals = dict[Key, list[int]]
+MOST_KEYS = 8_192  # of an interval in memory, some three megabytes; more land before it is over
 
 
 class Label(NamedTuple):
@@ -31,19 +33,28 @@ class Interval(NamedTuple):
 
     start: int
     end: int
-    totals: dict[Key, list[int]]
+    totals: Totals
 
-    def rows(self, label: Label) -> list[tuple[Any, ...]]:
+    def rows(self, label: Label) -> Iterator[tuple[Any, ...]]:
         """Rows in the order of the source's columns, sorted by remote and owner."""
-        ordered = sorted(self.totals, key=_sortable)
-        rows = []
-        for remote, owner in ordered:
-            process, pid, unit, attribution = owner
-            total = self.totals[remote, owner]
-            rows.append(
-                (self.start, self.end, *label, remote, process, pid, *total, unit, attribution)
-            )
-        return rows
+        for key in sorted(self.totals, key=_sortable):
+            remote, (process, pid, unit, attribution) = key
+            total = self.totals[key]
+            yield (self.start, self.end, *label, remote, process, pid, *total, unit, attribution)
+
+    @property
+    def bytes(self) -> tuple[int, int]:
+        """Sent and received."""
+        tx, rx = 0, 0
+        for sent, received in self.totals.values():
+            tx, rx = tx + sent, rx + received
+        return tx, rx
+
+    def with_later(self, later: Interval) -> Interval:
+        """Both as one: what happened when is less exact, how much is not."""
+        totals = {key: list(amounts) for key, amounts in self.totals.items()}
+        _add_up(totals, ((key, tx, rx) for key, (tx, rx) in later.totals.items()))
+        return Interval(min(self.start, later.start), max(self.end, later.end), totals)
 
 
 class Intervals:
@@ -52,17 +63,19 @@ class Intervals:
     def __init__(self, width: int, begin: int | None = None) -> None:
         self._width = width
         self._begin = begin
-        self._open: dict[int, dict[Key, list[int]]] = {}
+        self._open: dict[int, Totals] = {}
+        self._full: list[Interval] = []
 
     def add(self, deltas: Iterable[Delta]) -> None:
         for delta in deltas:
             if not delta.tx_bytes and not delta.rx_bytes:
                 continue
-            totals = self._open.setdefault(self.start_of(delta.time), {})
+            start = self.start_of(delta.time)
+            totals = self._open.setdefault(start, {})
             owner = (delta.process, delta.pid, delta.unit, delta.attribution)
-            total = totals.setdefault((delta.remote_ip, owner), [0, 0])
-            total[0] += delta.tx_bytes
-            total[1] += delta.rx_bytes
+            _add_up(totals, [((delta.remote_ip, owner), delta.tx_bytes, delta.rx_bytes)])
+            if len(totals) >= MOST_KEYS:
+                self._full.append(self._take(start, self.end_of(start)))
 
     def start_of(self, moment: int) -> int:
         """Where the interval that holds a moment begins."""
@@ -75,13 +88,18 @@ class Intervals:
         return min(start + self._width, midnight)
 
     def finished(self, now: int) -> list[Interval]:
-        """Take the intervals that are over; one in the future was opened by a wrong clock."""
+        """Take the intervals that are over; one in the future was opened by a wrong clock.
+
+        Of one with too many rows for the memory, parts come before it is over.
+        """
+        full, self._full = self._full, []
         over = [start for start in self._open if self.end_of(start) <= now or start > now]
-        return [self._take(start, self.end_of(start)) for start in sorted(over)]
+        return full + [self._take(start, self.end_of(start)) for start in sorted(over)]
 
     def rest(self, now: int | None = None) -> list[Interval]:
         """Take all intervals; the one that holds ``now`` ends there."""
-        return [self._take(start, self._cut(start, now)) for start in sorted(self._open)]
+        full, self._full = self._full, []
+        return full + [self._take(start, self._cut(start, now)) for start in sorted(self._open)]
 
     def _cut(self, start: int, now: int | None) -> int:
         end = self.end_of(start)
@@ -92,6 +110,13 @@ class Intervals:
         if self._begin is not None and start < self._begin < end:
             start = self._begin
         return Interval(start, end, totals)
+
+
+def _add_up(totals: Totals, amounts: Iterable[tuple[Key, int, int]]) -> None:
+    for key, tx, rx in amounts:
+        total = totals.setdefault(key, [0, 0])
+        total[0] += tx
+        total[1] += rx
 
 
 def _sortable(key: Key) -> tuple[str, str, int, str, str]:

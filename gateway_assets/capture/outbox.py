@@ -1,35 +1,49 @@
 """Finished intervals on their way to landing files; nothing counted is lost to a full disk.
 
-What cannot be written waits in memory, is tried again with every interval, and is given up,
-oldest first, only beyond ``MAX_WAITING`` rows.
+What cannot be written waits in memory and is tried again with every interval. When that becomes
+too much, what waits of one day is added up to one interval; only what is still too much then is
+given up, oldest first.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from gateway_assets import clock
 from gateway_assets.capture.intervals import Interval, Label
 from gateway_assets.capture.say import say
 from gateway_assets.errors import LandingError
 from gateway_assets.files.landing import Origin, Stamp, land
 from gateway_assets.sources.ip_traffic import SOURCE
 
-_NAMES = [column.name for column in SOURCE.columns]
-_REMOTE, _TX, _RX = (_NAMES.index(name) for name in ("remote_ip", "tx_bytes", "rx_bytes"))
-MAX_WAITING = 1_000_000
+MAX_WAITING = 100_000  # rows, some 35 megabytes
 MAX_REMOTES = 50_000  # beyond it the number of remotes is "at least"
 
 
 class Letter(NamedTuple):
-    stamp: Stamp
-    rows: list[tuple[Any, ...]]
+    sequence: int
+    interval: Interval
+    label: Label
     complete: bool
 
 
+def _nothing(sequence: int, interval: Interval) -> None:
+    del sequence, interval
+
+
 class Outbox:
-    def __init__(self, root: Path, origin: Origin, max_waiting: int = MAX_WAITING) -> None:
+    """``landed`` is called with every interval that has landed, and its sequence."""
+
+    def __init__(
+        self,
+        root: Path,
+        origin: Origin,
+        landed: Callable[[int, Interval], None] = _nothing,
+        max_waiting: int = MAX_WAITING,
+    ) -> None:
         self.tx_bytes = self.rx_bytes = self.rows = self.files = self.already_landed = 0
         self.lost_rows = self.lost_bytes = 0
         self.complete = True
@@ -37,16 +51,20 @@ class Outbox:
         self.obstacle: LandingError | None = None
         self._root = root
         self._origin = origin
+        self._landed = landed
         self._max_waiting = max_waiting
         self._waiting: deque[Letter] = deque()
         self._sequence = 0
 
+    @property
+    def waiting_rows(self) -> int:
+        return sum(len(letter.interval.totals) for letter in self._waiting)
+
     def put(self, interval: Interval, label: Label, complete: bool) -> None:
         """Accept an interval; ``send`` writes it."""
-        stamp = Stamp(self._origin, interval.start, self._sequence)
-        self._sequence += 1
         self.complete &= complete
-        self._waiting.append(Letter(stamp, interval.rows(label), complete))
+        self._waiting.append(Letter(self._sequence, interval, label, complete))
+        self._sequence += 1
 
     def send(self) -> None:
         """Land what waits, oldest first, until something is in the way."""
@@ -67,28 +85,52 @@ class Outbox:
             self._lose(self._waiting.popleft())
 
     def _land(self, letter: Letter) -> None:
+        interval = letter.interval
+        stamp = Stamp(self._origin, interval.start, letter.sequence)
+        rows = interval.rows(letter.label)
         try:
-            land(self._root, SOURCE, letter.stamp, letter.rows, complete=letter.complete)
+            land(self._root, SOURCE, stamp, rows, complete=letter.complete)
             self.files += 1
         except FileExistsError:
             self.already_landed += 1
-        self.rows += len(letter.rows)
-        self.tx_bytes += sum(row[_TX] for row in letter.rows)
-        self.rx_bytes += sum(row[_RX] for row in letter.rows)
+        else:
+            self._landed(letter.sequence, interval)
+        tx, rx = interval.bytes
+        self.rows += len(interval.totals)
+        self.tx_bytes += tx
+        self.rx_bytes += rx
         if len(self.remotes) < MAX_REMOTES:
-            self.remotes.update(row[_REMOTE] for row in letter.rows)
+            self.remotes.update(remote for remote, _ in interval.totals)
 
     def _obstructed(self, error: LandingError) -> None:
         if not self.obstacle:
             say(f"{error.message}; counted rows wait in memory")
         self.obstacle = error
-        while sum(len(letter.rows) for letter in self._waiting) > self._max_waiting:
+        if self.waiting_rows > self._max_waiting:
+            self._add_up()
+        while self.waiting_rows > self._max_waiting:
             self._lose(self._waiting.popleft())
+
+    def _add_up(self) -> None:
+        """Neighbours of one day become one interval."""
+        letters, self._waiting = self._waiting, deque()
+        for letter in letters:
+            before = self._waiting[-1] if self._waiting else None
+            if before and _day(before.interval) == _day(letter.interval):
+                both = before.interval.with_later(letter.interval)
+                complete = before.complete and letter.complete
+                self._waiting[-1] = Letter(before.sequence, both, letter.label, complete)
+            else:
+                self._waiting.append(letter)
 
     def _lose(self, letter: Letter) -> None:
         self.complete = False
-        self.lost_rows += len(letter.rows)
-        self.lost_bytes += sum(row[_TX] + row[_RX] for row in letter.rows)
+        self.lost_rows += len(letter.interval.totals)
+        self.lost_bytes += sum(letter.interval.bytes)
+
+
+def _day(interval: Interval) -> int:
+    return clock.day_of(interval.start)
 
 
 def _explained(error: LandingError | OSError) -> LandingError:

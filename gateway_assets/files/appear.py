@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +21,7 @@ PARTIAL = ".partial"
 
 def partial_path(target: Path) -> Path:
     """Where a file is written before it appears: hidden, beside the target, this writer's own."""
-    return target.with_name(f".{target.name}.{secrets.token_hex(4)}{PARTIAL}")
+    return target.with_name(f".{target.name}.{os.urandom(4).hex()}{PARTIAL}")
 
 
 def target_of(partial: Path) -> Path:

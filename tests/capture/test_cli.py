@@ -24,7 +24,6 @@ FORBIDDEN = [
     "rich",
     "sqlite3",
     "subprocess",
-    "threading",
 ]
 
 

@@ -17,14 +17,23 @@ from typing import Any
 
 import pytest
 
+from gateway_assets import clock
 from gateway_assets.capture.intervals import Interval, Label
 from gateway_assets.capture.outbox import Outbox
 from gateway_assets.errors import LandingError
 from gateway_assets.files.appear import partial_path
-from gateway_assets.files.landing import Origin, Stamp, land, landing_files, read_landing
+from gateway_assets.files.landing import (
+    LandingFile,
+    Origin,
+    Stamp,
+    land,
+    landing_files,
+    read_landing,
+)
 from gateway_assets.sources.ip_traffic import SOURCE
 
 CAPTURE = [sys.executable, "-m", "gateway_assets.capture"]
+ORIGIN = Origin("h", "sockdiag", "0badcafe")
 LABEL = Label("h", "sockdiag", "tcp", None)
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="namespaces and mounts need root")
@@ -41,7 +50,8 @@ def until(condition: Callable[[], bool], what: str) -> None:
 def daemon(
     data: Path, *options: str, instance: str = "sockdiag"
 ) -> Iterator[subprocess.Popen[str]]:
-    command = [*CAPTURE, "--data-dir", str(data), "--host", "h", "--json", *options]
+    command = [*CAPTURE, "--data-dir", str(data), "--host", "h", "--json", "--listen", "off"]
+    command += options
     lock = data / "landing" / "ip_traffic" / f".{instance}.lock"
     before = lock.read_text() if lock.exists() else ""
     pipe = subprocess.PIPE
@@ -176,7 +186,7 @@ def test_a_full_disk_loses_nothing_once_it_has_room(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with small_disk(tmp_path / "disk") as disk:
-        outbox = Outbox(disk, Origin("h", "sockdiag", "0badcafe"))
+        outbox = Outbox(disk, ORIGIN)
         filler = fill(disk)
         for number in range(3):
             outbox.put(interval(number), LABEL, complete=True)
@@ -195,14 +205,36 @@ def test_a_full_disk_loses_nothing_once_it_has_room(
     assert said.count("wait in memory") == said.count("landing works again") == 1
 
 
+def test_what_waits_too_long_becomes_one_interval(tmp_path: Path) -> None:
+    blocked = tmp_path / "landing"
+    blocked.write_text("a file where a directory is needed")
+    outbox = Outbox(blocked, ORIGIN, max_waiting=4)
+    for number in range(9):
+        outbox.put(interval(number), LABEL, complete=True)
+        outbox.send()
+    assert outbox.waiting_rows <= 4
+    assert outbox.lost_rows == 0
+    blocked.unlink()
+    outbox.send()
+    rows = [row for file in map(_read, landing_files(blocked, SOURCE)) for row in file.rows]
+    assert sum(row[9] for row in rows) == 9 * 11
+    assert sum(row[10] for row in rows) == sum(range(9))
+    assert (min(row[0] for row in rows), max(row[1] for row in rows)) == (0, 9)
+
+
+def _read(path: Path) -> LandingFile:
+    return read_landing(path, SOURCE)
+
+
 def test_beyond_the_bound_the_oldest_rows_are_given_up(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("a file where a directory is needed")
-    outbox = Outbox(blocked, Origin("h", "sockdiag", "0badcafe"), max_waiting=4)
-    for number in range(3):
-        outbox.put(interval(number), LABEL, complete=True)
+    outbox = Outbox(blocked, ORIGIN, max_waiting=4)
+    for number in range(3):  # of three days, which are never added up
+        outbox.put(interval(number * clock.DAY), LABEL, complete=True)
         outbox.send()
-    assert (outbox.lost_rows, outbox.lost_bytes, outbox.complete) == (2, 11, False)
+    assert (outbox.lost_rows, outbox.complete) == (2, False)
+    assert outbox.lost_bytes == 11
 
 
 @needs_root

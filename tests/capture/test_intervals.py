@@ -60,7 +60,7 @@ def test_rows_stand_in_the_order_of_the_source() -> None:
     end = NOON + 30 * SECOND
     owner = ("curl", 7, 11, 22, "cron.service", "socket")
     expected = (NOON, end, "h", "sockdiag", "tcp", None, "192.0.2.1", *owner)
-    assert interval.rows(LABEL) == [expected]
+    assert list(interval.rows(LABEL)) == [expected]
 
 
 def test_first_and_last_interval_are_as_long_as_was_watched() -> None:

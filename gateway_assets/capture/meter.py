@@ -1,0 +1,259 @@
+"""What the metrics endpoint tells: counters of what has landed, and how the capture itself is.
+
+The loop posts letters and readings; the endpoint's thread renders. A scrape never delays the
+loop: a letter that finds the counters in use waits for the next turn.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from threading import Lock
+from typing import Any, NamedTuple
+
+from gateway_assets.capture.counters import Counters, Letter
+from gateway_assets.capture.exposition import Metric, escaped, exposition
+from gateway_assets.capture.intervals import Interval
+from gateway_assets.capture.kernel_bytes import KernelBytes
+from gateway_assets.files.landing import plain, read_landing
+from gateway_assets.sources.ip_traffic import SOURCE
+
+Row = tuple[str, str | None, str | None, str | None, int, int]
+_NAMES = [column.name for column in SOURCE.columns]
+_PLACES = [
+    _NAMES.index(name)
+    for name in ("remote_ip", "process", "unit", "attribution", "tx_bytes", "rx_bytes")
+]
+
+
+class Place(NamedTuple):
+    """Where an address is; ``ZZ`` is the code of no known country (ISO 3166, user assigned)."""
+
+    country: str = "ZZ"
+    province: str = ""
+    city: str = ""
+    isp: str = ""
+
+
+def nowhere(address: str) -> Place:
+    del address
+    return Place()
+
+
+class Readings(NamedTuple):
+    """How the capture is, as of the loop's last turn."""
+
+    up: bool = True
+    parse_errors: int = 0
+    lost_events: int = 0
+    last_block: float = 0.0  # seconds since the epoch
+    raw_files: int = 0
+    raw_rows_waiting: int = 0
+    raw_rows_lost: int = 0
+    last_file: float = 0.0
+
+
+class Meter:
+    def __init__(
+        self,
+        counters: Counters,
+        name: str,
+        layer: str,
+        interface: str | None,
+        place: Callable[[str], Place] = nowhere,
+    ) -> None:
+        self.readings = Readings()
+        self._counters = counters
+        self._backend = f'backend="{name}",layer="{layer}"'
+        self._device = interface or "all"
+        self._kernel = KernelBytes(interface) if interface and layer == "ip" else None
+        self._place = place
+        self._labels: dict[str, str] = {}
+        self._waiting: list[Letter] = []
+        self._lock = Lock()
+        self._counted_before = sum(counters.total)
+
+    def post(self, letter: Letter | None = None) -> None:
+        """Add a letter, now or at the next turn; without one, those that wait."""
+        if letter:
+            self._waiting.append(letter)
+        if self._waiting and self._lock.acquire(blocking=False):
+            try:
+                while self._waiting:
+                    self._counters.add(self._waiting.pop(0))
+            finally:
+                self._lock.release()
+
+    def close(self) -> None:
+        with self._lock:
+            for letter in self._waiting:
+                self._counters.add(letter)
+            self._counters.close()
+
+    def letter(self, identity: str, sequence: int, interval: Interval) -> Letter:
+        rows = (
+            (remote, process, unit, attribution, tx, rx)
+            for (remote, (process, _, unit, attribution)), (tx, rx) in interval.totals.items()
+        )
+        return letter_of(identity, sequence, interval.end // 1_000_000, rows, self._place)
+
+    def render(self) -> bytes:
+        """The exposition, of one moment."""
+        with self._lock:
+            return exposition(self._metrics())
+
+    def _metrics(self) -> Iterator[Metric]:
+        counters = self._counters
+        yield from self._remotes()
+        for what, items, label in (
+            ("country", counters.countries(), _country_label),
+            ("process", counters.processes(), _process_label),
+            ("interface", [(self._device, counters.total)], _device_label),
+        ):
+            found = [(label(name), amounts) for name, amounts in items]
+            yield Metric(
+                f"ip_traffic_{what}_tx_bytes_total",
+                "counter",
+                f"Bytes sent, by {what}",
+                [(labels, amounts.tx) for labels, amounts in found],
+            )
+            yield Metric(
+                f"ip_traffic_{what}_rx_bytes_total",
+                "counter",
+                f"Bytes received, by {what}",
+                [(labels, amounts.rx) for labels, amounts in found],
+            )
+        yield from self._own()
+
+    def _remotes(self) -> Iterator[Metric]:
+        series = [(self._label(address), amounts) for address, amounts in self._counters.series()]
+        other = 'remote_ip="other",country="",province="",city="",isp=""'
+        series.append((other, self._counters.other))
+        yield Metric(
+            "ip_traffic_tx_bytes_total",
+            "counter",
+            "Total transmitted bytes to remote IP address (egress/upload traffic)",
+            [(labels, amounts.tx) for labels, amounts in series],
+        )
+        yield Metric(
+            "ip_traffic_rx_bytes_total",
+            "counter",
+            "Total received bytes from remote IP address (ingress/download traffic)",
+            [(labels, amounts.rx) for labels, amounts in series],
+        )
+
+    def _label(self, address: str) -> str:
+        """Looked up once for a series, so that it keeps its name."""
+        if address not in self._labels:
+            if len(self._labels) > 2 * self._counters.policy.series:
+                self._labels.clear()
+            place = self._place(address)
+            pairs = zip(Place._fields, place, strict=True)
+            rest = ",".join(f'{name}="{escaped(value)}"' for name, value in pairs)
+            self._labels[address] = f'remote_ip="{address}",{rest}'
+        return self._labels[address]
+
+    def _own(self) -> Iterator[Metric]:
+        counters, now = self._counters, self.readings
+        for name, kind, about, value in (
+            ("backend_up", "gauge", "1 while the backend counts", int(now.up)),
+            ("parse_errors_total", "counter", "Lines or packets not understood", now.parse_errors),
+            ("lost_events_total", "counter", "Losses before counting", now.lost_events),
+            ("last_block_timestamp_seconds", "gauge", "When bytes last came", now.last_block),
+        ):
+            yield Metric(f"ip_traffic_{name}", kind, about, [(self._backend, value)])
+        for name, kind, about, value in (
+            ("tracked_remotes", "gauge", "Remotes that are remembered", counters.tracked),
+            ("remotes_capacity", "gauge", "Remotes there is room for", counters.policy.slots),
+            ("evicted_remotes_total", "counter", "Remotes forgotten for others", counters.evicted),
+            ("series", "gauge", "Remotes that have a series of their own", counters.admitted),
+            (
+                "counters_created_timestamp_seconds",
+                "gauge",
+                "When the counters began at zero",
+                counters.epoch / 1_000_000,
+            ),
+            ("raw_files_total", "counter", "Files landed by this process", now.raw_files),
+            ("raw_rows_waiting", "gauge", "Rows that could not land yet", now.raw_rows_waiting),
+            ("raw_rows_lost_total", "counter", "Rows given up", now.raw_rows_lost),
+            ("raw_file_timestamp_seconds", "gauge", "When a file last landed", now.last_file),
+        ):
+            yield Metric(f"ip_traffic_{name}", kind, about, [("", value)])
+        coverage = self._coverage()
+        if coverage is not None:
+            yield Metric(
+                "ip_traffic_capture_coverage_ratio",
+                "gauge",
+                "Counted bytes of those that the kernel counted on the interface",
+                [(f'device="{escaped(self._device)}"', coverage)],
+            )
+
+    def _coverage(self) -> float | None:
+        passed = self._kernel.passed() if self._kernel else None
+        if not passed:
+            return None
+        return (sum(self._counters.total) - self._counted_before) / passed
+
+
+def letter_of(
+    identity: str,
+    sequence: int,
+    seconds: int,
+    rows: Iterable[Row],
+    place: Callable[[str], Place] = nowhere,
+) -> Letter:
+    """Rows of one file, added up by remote, country and process."""
+    letter = Letter(identity.encode(), sequence, seconds, {}, {}, {})
+    for remote, process, unit, attribution, tx, rx in rows:
+        name = process or f"({attribution or 'unknown'})"
+        for totals, key in (
+            (letter.remotes, remote),
+            (letter.processes, f"{name}\t{unit or ''}"),
+        ):
+            total = totals.setdefault(key, [0, 0])
+            total[0], total[1] = total[0] + tx, total[1] + rx
+    for remote, (tx, rx) in letter.remotes.items():
+        total = letter.countries.setdefault(place(remote).country, [0, 0])
+        total[0], total[1] = total[0] + tx, total[1] + rx
+    return letter
+
+
+def catch_up(
+    counters: Counters, root: Path, host: str, instance: str, place: Callable[[str], Place]
+) -> bool:
+    """Add what a killed process landed and did not count; whether the counters can be trusted.
+
+    Call it while holding the instance's lock, after salvaging.
+    """
+    identity, last, whole = counters.last
+    writer = f"{SOURCE.name}-v*-{plain(host)}-{plain(instance)}-{identity.decode()}-"
+    waiting: dict[int, Path] = {}
+    for path in (root / SOURCE.name).glob(f"*/*/*/{writer}*.ndjson"):
+        sequence = int(path.stem.rpartition("-")[2])
+        if sequence > last or (sequence == last and not whole):
+            waiting[sequence] = path
+    if not whole and last not in waiting:
+        return False
+    for sequence in sorted(waiting):
+        rows = (_used(row) for row in read_landing(waiting[sequence], SOURCE).rows)
+        counters.add(letter_of(identity.decode(), sequence, int(time.time()), rows, place))
+    return True
+
+
+def _used(row: tuple[Any, ...]) -> Row:
+    remote, process, unit, attribution, tx, rx = (row[place] for place in _PLACES)
+    return remote, process, unit, attribution, tx, rx
+
+
+def _country_label(name: str) -> str:
+    return f'country="{escaped(name)}"'
+
+
+def _process_label(name: str) -> str:
+    comm, _, unit = name.partition("\t")
+    return f'comm="{escaped(comm)}",unit="{escaped(unit)}"'
+
+
+def _device_label(name: str) -> str:
+    return f'device="{escaped(name)}"'
