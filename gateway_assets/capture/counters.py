@@ -24,7 +24,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gateway_assets.capture.addresses import address_bytes, address_of
+from gateway_assets.capture.addresses import address_bytes
 from gateway_assets.capture.say import say
 
 MAGIC = b"GWCOUNT1"
@@ -35,7 +35,8 @@ _COUNTRY, _PROCESS, _REMOTE = 32, 128, 64  # bytes of a cell
 _HEAD = struct.Struct("<8sI16sQQQ8sQII")
 _CELL = struct.Struct("<IxxxxQQ")  # letter, sent, received
 _VALUES = struct.Struct("<QQQQII")  # sent, received, both at admission, last seen, letter
-_USED, _ADMITTED = 1, 2
+_FLAGS_LAST = struct.Struct("<B7x32xIxxxx")
+_USED, _ADMITTED = 1, 2  # so that one with a series counts as later than any without
 OTHER = "(other)"
 _TOTAL_AT, _OTHER_AT, _EVICTED_AT = 256, 256 + _CELL.size, 256 + 2 * _CELL.size
 _U64 = struct.Struct("<Q")
@@ -81,12 +82,12 @@ class Counters:
         self._processes = _Names(self._map, _PAGE + _NAMED * _COUNTRY, _PROCESS)
         self._remotes = _PAGE + _NAMED * (_COUNTRY + _PROCESS)
         self.tracked = 0
-        self._admitted: dict[bytes, int] = {}
+        self._admitted: dict[bytes, int] = {}  # and where their values lie
         for slot in range(self._sets * _SET):
             flags = self._flags(slot)
             self.tracked += bool(flags & _USED)
             if flags & _ADMITTED:
-                self._admitted[self._key(slot)] = slot
+                self._admitted[self._key(slot)] = self._at(slot) + 8
 
     def close(self) -> None:
         self._map.flush()
@@ -117,11 +118,12 @@ class Counters:
     def admitted(self) -> int:
         return len(self._admitted)
 
-    def series(self) -> Iterator[tuple[str, Bytes]]:
-        """Admitted remotes and what they exchanged since."""
-        for key, slot in self._admitted.items():
-            tx, rx, tx_before, rx_before, *_ = self._values(slot)
-            yield address_of(key), Bytes(tx - tx_before, rx - rx_before)
+    def series(self) -> Iterator[tuple[bytes, int, int]]:
+        """Admitted remotes, as 16 bytes, and what they sent and received since."""
+        values, mapped = _VALUES.unpack_from, self._map
+        for key, at in self._admitted.items():
+            tx, rx, tx_before, rx_before, _, _ = values(mapped, at)
+            yield key, tx - tx_before, rx - rx_before
 
     def remote(self, address: str) -> Bytes | None:
         """All that a remembered remote exchanged."""
@@ -153,12 +155,19 @@ class Counters:
         self._expire(letter.seconds)
         self._admit(slots)
         self._end()
+        self.rest()
+
+    def rest(self) -> None:
+        """Let go of the pages: they stay in the kernel's cache, on their way to the disk."""
+        if self._is_file:
+            self._map.madvise(mmap.MADV_DONTNEED)
 
     # The head
 
     def _opened(self, path: Path, boot: bytes, now: int) -> mmap.mmap:
         size = _PAGE + _NAMED * (_COUNTRY + _PROCESS) + self._sets * _SET * _REMOTE
         slots = self._sets * _SET
+        self._is_file = True
         try:
             magic, its_slots, its_boot = _described(path, size)
             if (magic, its_slots) != (MAGIC, slots) or its_boot not in (boot, _CLOSED):
@@ -170,6 +179,7 @@ class Counters:
             say(f"counters will not survive a restart, {path}: {error.strerror}")
             self.is_new = True
             mapped = mmap.mmap(-1, size)
+            self._is_file = False
             mapped[: _HEAD.size] = _new_head(slots, now)
         head = _HEAD.unpack_from(mapped, 0)
         _HEAD.pack_into(mapped, 0, *head[:2], boot, *head[3:])
@@ -230,10 +240,14 @@ class Counters:
     def _place(self, key: bytes) -> int:
         """A free place in the key's set, or that of the remote which is idle for longest."""
         first = self._set_of(key) * _SET
-        slots = range(first, first + _SET)
-        free = next((slot for slot in slots if not self._flags(slot) & _USED), None)
-        slot = min(slots, key=self._idle_first) if free is None else free
-        if free is None:
+        at = self._at(first)
+        order = [
+            (flags, last) if flags else (-1, 0)
+            for flags, last in _FLAGS_LAST.iter_unpack(self._map[at : at + _SET * 48])
+        ]
+        place = order.index(min(order))
+        slot = first + place
+        if order[place][0] > 0:
             self._admitted.pop(self._key(slot), None)
             _U64.pack_into(self._map, _EVICTED_AT, self.evicted + 1)
         else:
@@ -245,17 +259,14 @@ class Counters:
         self._mark(slot, _USED)
         return slot
 
-    def _idle_first(self, slot: int) -> tuple[int, int]:
-        return self._flags(slot) & _ADMITTED, self._values(slot)[4]
-
     def _expire(self, now: int) -> None:
         idle = [
-            (key, slot)
-            for key, slot in self._admitted.items()
-            if now - self._values(slot)[4] > self.policy.ttl
+            (key, at)
+            for key, at in self._admitted.items()
+            if now - _VALUES.unpack_from(self._map, at)[4] > self.policy.ttl
         ]
-        for key, slot in idle:
-            self._mark(slot, _USED)
+        for key, at in idle:
+            self._map[at - 8] = _USED
             del self._admitted[key]
 
     def _admit(self, slots: Iterable[int]) -> None:
@@ -267,7 +278,7 @@ class Counters:
                 continue
             _VALUES.pack_into(self._map, self._at(slot) + 8, tx, rx, tx, rx, last, number)
             self._mark(slot, _USED | _ADMITTED)
-            self._admitted[self._key(slot)] = slot
+            self._admitted[self._key(slot)] = self._at(slot) + 8
 
     # Where things lie: the keys of a set, then its flags and values.
 

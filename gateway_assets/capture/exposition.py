@@ -9,7 +9,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metric(NamedTuple):
-    """A metric family; each series has its labels as they stand between the braces."""
+    """A metric family; each series has its labels as they are written, with their braces."""
 
     name: str
     kind: str  # counter or gauge
@@ -21,10 +21,7 @@ def exposition(metrics: Iterable[Metric]) -> bytes:
     parts: list[bytes] = []
     for name, kind, about, series in metrics:
         lines = [f"# HELP {name} {about}\n# TYPE {name} {kind}\n"]
-        lines += [
-            f"{name}{{{labels}}} {value}\n" if labels else f"{name} {value}\n"
-            for labels, value in series
-        ]
+        lines += [f"{name}{labels} {value}\n" for labels, value in series]
         parts.append("".join(lines).encode())
     return b"".join(parts)
 

@@ -16,7 +16,7 @@ from gateway_assets.capture.backend import Delta
 Owner = tuple[str | None, int | None, str | None, str | None]  # process, pid, unit, attribution
 Key = tuple[str, Owner]
 Totals = dict[Key, list[int]]
-MOST_KEYS = 8_192  # of an interval in memory, some three megabytes; more land before it is over
+MOST_KEYS = 4_096  # of an interval in memory, two megabytes; more land before it is over
 
 
 class Label(NamedTuple):

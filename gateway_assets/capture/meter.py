@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
+from gateway_assets.capture.addresses import address_of
 from gateway_assets.capture.counters import Counters, Letter
 from gateway_assets.capture.exposition import Metric, escaped, exposition
 from gateway_assets.capture.intervals import Interval
@@ -69,7 +70,7 @@ class Meter:
         self._device = interface or "all"
         self._kernel = KernelBytes(interface) if interface and layer == "ip" else None
         self._place = place
-        self._labels: dict[str, str] = {}
+        self._labels: dict[bytes, str] = {}
         self._waiting: list[Letter] = []
         self._lock = Lock()
         self._counted_before = sum(counters.total)
@@ -101,7 +102,9 @@ class Meter:
     def render(self) -> bytes:
         """The exposition, of one moment."""
         with self._lock:
-            return exposition(self._metrics())
+            text = exposition(self._metrics())
+            self._counters.rest()
+            return text
 
     def _metrics(self) -> Iterator[Metric]:
         counters = self._counters
@@ -127,32 +130,34 @@ class Meter:
         yield from self._own()
 
     def _remotes(self) -> Iterator[Metric]:
-        series = [(self._label(address), amounts) for address, amounts in self._counters.series()]
-        other = 'remote_ip="other",country="",province="",city="",isp=""'
-        series.append((other, self._counters.other))
+        label = self._label
+        series = [(label(key), tx, rx) for key, tx, rx in self._counters.series()]
+        other = '{remote_ip="other",country="",province="",city="",isp=""}'
+        series.append((other, *self._counters.other))
         yield Metric(
             "ip_traffic_tx_bytes_total",
             "counter",
             "Total transmitted bytes to remote IP address (egress/upload traffic)",
-            [(labels, amounts.tx) for labels, amounts in series],
+            [(labels, tx) for labels, tx, _ in series],
         )
         yield Metric(
             "ip_traffic_rx_bytes_total",
             "counter",
             "Total received bytes from remote IP address (ingress/download traffic)",
-            [(labels, amounts.rx) for labels, amounts in series],
+            [(labels, rx) for labels, _, rx in series],
         )
 
-    def _label(self, address: str) -> str:
+    def _label(self, key: bytes) -> str:
         """Looked up once for a series, so that it keeps its name."""
-        if address not in self._labels:
+        known = self._labels.get(key)
+        if known is None:
             if len(self._labels) > 2 * self._counters.policy.series:
                 self._labels.clear()
-            place = self._place(address)
-            pairs = zip(Place._fields, place, strict=True)
+            address = address_of(key)
+            pairs = zip(Place._fields, self._place(address), strict=True)
             rest = ",".join(f'{name}="{escaped(value)}"' for name, value in pairs)
-            self._labels[address] = f'remote_ip="{address}",{rest}'
-        return self._labels[address]
+            known = self._labels[key] = f'{{remote_ip="{address}",{rest}}}'
+        return known
 
     def _own(self) -> Iterator[Metric]:
         counters, now = self._counters, self.readings
@@ -162,7 +167,7 @@ class Meter:
             ("lost_events_total", "counter", "Losses before counting", now.lost_events),
             ("last_block_timestamp_seconds", "gauge", "When bytes last came", now.last_block),
         ):
-            yield Metric(f"ip_traffic_{name}", kind, about, [(self._backend, value)])
+            yield Metric(f"ip_traffic_{name}", kind, about, [(f"{{{self._backend}}}", value)])
         for name, kind, about, value in (
             ("tracked_remotes", "gauge", "Remotes that are remembered", counters.tracked),
             ("remotes_capacity", "gauge", "Remotes there is room for", counters.policy.slots),
@@ -186,7 +191,7 @@ class Meter:
                 "ip_traffic_capture_coverage_ratio",
                 "gauge",
                 "Counted bytes of those that the kernel counted on the interface",
-                [(f'device="{escaped(self._device)}"', coverage)],
+                [(_device_label(self._device), coverage)],
             )
 
     def _coverage(self) -> float | None:
@@ -247,13 +252,13 @@ def _used(row: tuple[Any, ...]) -> Row:
 
 
 def _country_label(name: str) -> str:
-    return f'country="{escaped(name)}"'
+    return f'{{country="{escaped(name)}"}}'
 
 
 def _process_label(name: str) -> str:
     comm, _, unit = name.partition("\t")
-    return f'comm="{escaped(comm)}",unit="{escaped(unit)}"'
+    return f'{{comm="{escaped(comm)}",unit="{escaped(unit)}"}}'
 
 
 def _device_label(name: str) -> str:
-    return f'device="{escaped(name)}"'
+    return f'{{device="{escaped(name)}"}}'

@@ -20,7 +20,7 @@ from gateway_assets.files.landing import Origin, Stamp, land
 from gateway_assets.sources.ip_traffic import SOURCE
 
 MAX_WAITING = 100_000  # rows, some 35 megabytes
-MAX_REMOTES = 50_000  # beyond it the number of remotes is "at least"
+MAX_REMOTES = 5_000  # beyond it the number of remotes is "at least"
 
 
 class Letter(NamedTuple):
