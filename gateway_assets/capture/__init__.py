@@ -15,6 +15,7 @@ else and is the only one with a network privilege.
 ``exposition``  Prometheus' text format
 ``endpoint``    metrics over HTTP, in a thread
 ``kernel_bytes``  what the kernel says has passed an interface
+``top``         who talks most, in the terminal
 ``outbox``      finished intervals on their way to landing files
 ``netlink``     INET_DIAG messages: the kernel's TCP sockets as bytes
 ``payload``     TCP payload out of the kernel's counters, to the byte

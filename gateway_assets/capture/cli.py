@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from gateway_assets import clock
 from gateway_assets.capture.addresses import parse_address
-from gateway_assets.capture.backend import Options
+from gateway_assets.capture.backend import Backend, Options
 from gateway_assets.capture.backends import BACKENDS, open_backend
 from gateway_assets.capture.counters import Policy
 from gateway_assets.capture.daemon import Plan, Stop, Summary, run
@@ -32,6 +32,7 @@ examples:
   gateway-capture --backend iftop -i eth0         every packet of eth0
   gateway-capture --backend iftop -i lo --local-net 127.0.0.1/32 --duration 60
   gateway-capture --backend replay --file iftop.txt --json
+  gateway-capture top --by process                who talks most, every two seconds
 """
 
 
@@ -78,6 +79,9 @@ def _run(asked: argparse.Namespace) -> int:
         raise UsageError("a replay ends with its file", hint="leave out --duration")
     options = Options(asked.interface, asked.local_net, asked.file, asked.start)
     backend = open_backend(name, options)
+    if asked.command == "top":
+        return _top(backend, asked, stop)
+    asked.interval = asked.interval or 30
     try:
         duration = float(asked.interval) if asked.once and backend.live else asked.duration
         listen = asked.listen
@@ -91,6 +95,20 @@ def _run(asked: argparse.Namespace) -> int:
     finally:
         backend.close()
     sys.stdout.write(_as_json(summary) if asked.json else _as_text(summary))
+    return 0
+
+
+def _top(backend: Backend, asked: argparse.Namespace, stop: Stop) -> int:
+    from gateway_assets.capture.top import View, show  # noqa: PLC0415  not for the daemon
+
+    seconds = float(asked.interval or 2)
+    pictures = 1 if asked.once else None
+    if asked.duration:
+        pictures = max(int(asked.duration / seconds), 1)
+    try:
+        show(backend, View(asked.by, seconds, asked.rows, pictures), lambda: stop.requested)
+    finally:
+        backend.close()
     return 0
 
 
@@ -123,6 +141,20 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     option = parser.add_argument
+    option(
+        "command",
+        nargs="?",
+        choices=["top"],
+        metavar="top",
+        help="show who talks most instead, and land nothing; keys r p u c q",
+    )
+    option(
+        "--by",
+        choices=["remote", "process", "unit", "country"],
+        default="remote",
+        help="what top shows (default: %(default)s)",
+    )
+    option("--rows", metavar="N", type=_amount, help="of top; default: what the terminal holds")
     option("--backend", choices=["auto", *BACKENDS], default="auto", help="default: auto")
     option("-i", "--interface", metavar="NAME", help="network interface (iftop)")
     option("--local-net", metavar="NET", help="which addresses are the near side (iftop)")
@@ -138,8 +170,7 @@ def _parser() -> argparse.ArgumentParser:
         "--interval",
         metavar="SECONDS",
         type=_interval,
-        default=30,
-        help="length of an interval, 1 to 3600 (default: %(default)s)",
+        help="length of an interval, 1 to 3600 (default: 30; between two pictures of top: 2)",
     )
     option("--duration", metavar="SECONDS", type=_duration, help="stop after so long")
     option("--once", action="store_true", help="one interval, or the whole file, then stop")

@@ -53,7 +53,7 @@ def test_the_daemon_loads_little() -> None:
         (["--backend", "replay", "--file", "x", "--duration", "3"], "ends with its file"),
         (["-i", "lo"], "sees connections, not interfaces"),
         (["--file", "x"], "reads no --file"),
-        (["nonsense"], "unrecognized arguments"),
+        (["nonsense"], "invalid choice: 'nonsense'"),
     ],
 )
 def test_a_wrong_command_is_one_error_and_a_hint(
