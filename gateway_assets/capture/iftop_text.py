@@ -45,8 +45,8 @@ def slot_bytes(rate: str) -> int | None:
 class IftopText:
     """Takes lines, gives blocks. Lines beginning with ``#`` are comments."""
 
-    def __init__(self) -> None:
-        self.parse_errors = 0
+    def __init__(self, parse_errors: int = 0) -> None:
+        self.parse_errors = parse_errors
         self._pairs: list[Pair] = []
         self._sent: int | None = None
         self._seen = False

@@ -18,7 +18,7 @@ from gateway_assets.capture.backend import Backend, Delta, Options
 from gateway_assets.capture.backends import open_backend
 from gateway_assets.errors import CaptureError, UsageError
 
-CAPTURE = [sys.executable, "-m", "gateway_assets.capture"]
+CAPTURE = [sys.executable, "-m", "gateway_assets.capture", "--listen", "off"]
 LOOPBACK = Options(interface="lo", local_net="127.0.0.77/32")
 IN_NAMESPACE = ["unshare", "-n", "--", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
 
@@ -112,18 +112,28 @@ def test_a_killed_daemon_takes_iftop_with_it(tmp_path: Path) -> None:
         time.sleep(0.02)
 
 
-def test_iftop_dying_is_an_error_and_what_was_counted_lands(tmp_path: Path) -> None:
-    options = ["--backend", "iftop", "-i", "lo", "--local-net", "127.0.0.77/32"]
+def test_iftop_dying_is_said_and_counting_goes_on(tmp_path: Path) -> None:
+    options = ["--backend", "iftop", "-i", "lo", "--local-net", "127.0.0.77/32", "--json"]
     command = [*CAPTURE, *options, "--data-dir", str(tmp_path)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
         lock = tmp_path / "landing/ip_traffic/.iftop.lo.lock"
         while process.poll() is None and not (lock.exists() and lock.read_text()):
             time.sleep(0.02)
         [iftop] = children(process.pid)
         os.kill(iftop, signal.SIGKILL)
-        _, err = process.communicate(timeout=20)
-    assert process.returncode == 4
-    assert "iftop stopped with status -9" in err
+        assert process.stderr
+        said = [process.stderr.readline() for _ in range(2)]
+        assert "iftop stopped with status -9" in said[0]
+        assert "iftop counts again" in said[1]
+        assert iftop not in children(process.pid)
+        send(packets=32, size=1024)
+        time.sleep(3)  # a slot and its end
+        process.terminate()
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == 0, err
+    summary = json.loads(out)
+    assert (summary["tx_bytes"], summary["complete"]) == (32 * 1024, False)
     assert "Traceback" not in err
 
 

@@ -2,6 +2,8 @@
 
 iftop prints what it counted when the next packet arrives. On a quiet interface the key ``u`` makes
 it print; pressed at the wrong moment it prints the block before once more, which is left out.
+An iftop that ends is started again, after a pause that grows; what passed meanwhile is lost, and
+that is said.
 """
 
 from __future__ import annotations
@@ -17,12 +19,14 @@ from gateway_assets.capture.addresses import parse_address
 from gateway_assets.capture.backend import Backend, Delta, Options
 from gateway_assets.capture.child import Child
 from gateway_assets.capture.iftop_text import Block, IftopText
+from gateway_assets.capture.say import say
 from gateway_assets.errors import CaptureError, UsageError
 
 _INTERFACES = Path("/sys/class/net")
 _STARTING = 5.0  # seconds until "Listening on"
 _QUIET = 2.5  # seconds without a block after which one is asked for
 _SLOT = 2  # seconds, whole ones of the clock, that iftop keeps a slot open
+_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds until iftop is started again
 _LAST = 1.7  # seconds the last slot may take to close when stopping
 
 _REASONS = (
@@ -48,16 +52,15 @@ class Iftop:
         self._text = IftopText()
         self._block: Block | None = None
         self._pressed = False
-        self._child = Child(command)
-        try:
-            self._wait_until_listening()
-        except BaseException:
-            self.close()
-            raise
-        self._seen = time.time()
-        self._packets = 2 * (_packets(interface),)
+        self._command = command
+        self._child: Child | None = None
+        self._pause, self._again = _PAUSE, 0.0
+        self._start()
 
     def read(self, timeout: float) -> Iterable[Delta]:
+        if self._child is None:
+            self._start_again(timeout)
+            return []
         if timeout == 0:
             return self._last()
         if time.time() - self._seen > _QUIET and not self._pressed:
@@ -65,7 +68,38 @@ class Iftop:
         return self._deltas(timeout)
 
     def close(self) -> None:
-        self._child.close()
+        if self._child:
+            self._child.close()
+        self._child = None
+
+    def _start(self) -> None:
+        self._child = Child(self._command)
+        try:
+            self._wait_until_listening(self._child)
+        except BaseException:
+            self.close()
+            raise
+        self._text, self._block, self._pressed = IftopText(self._text.parse_errors), None, False
+        self._seen = time.time()
+        self._packets = 2 * (_packets(self.interface),)
+
+    def _start_again(self, timeout: float) -> None:
+        """When its time has come; until then, wait."""
+        wait = self._again - time.monotonic()
+        if wait > 0:
+            time.sleep(min(wait, timeout))
+            return
+        try:
+            self._start()
+        except CaptureError as error:
+            self._later()
+            say(f"{error.message}; tried again in {self._pause:.0f} s")
+        else:
+            say("iftop counts again")
+
+    def _later(self) -> None:
+        self._again = time.monotonic() + self._pause
+        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 
     def _last(self) -> list[Delta]:
         """What is in the open slot: it closes when its time is over, if that is soon enough.
@@ -84,27 +118,33 @@ class Iftop:
         deltas: list[Delta] = []
         before = self._seen
         deadline = time.monotonic() + max(0.0, closes - time.time()) + 0.25
-        while self._seen == before and (left := deadline - time.monotonic()) > 0:
+        while self._child and self._seen == before and (left := deadline - time.monotonic()) > 0:
             if time.time() >= closes and not self._pressed:
                 self._press()
             deltas += self._deltas(min(left, 0.05))
         return deltas
 
     def _press(self) -> None:
+        assert self._child
         self._pressed = True
         self._child.press(b"u")
 
     def _deltas(self, timeout: float) -> list[Delta]:
         deltas: list[Delta] = []
+        assert self._child
         for line in self._child.lines(timeout):
             block = self._text.feed(line)
             if block and not self._is_repeated(block):
+                self._pause = _PAUSE
                 moment = clock.now()
                 deltas += [Delta(moment, ip, None, None, tx, rx) for ip, tx, rx in block.pairs]
         self.parse_errors = self._text.parse_errors
-        if self._child.ended and not deltas:
+        if self._child.ended:
             status, words = self._child.last_words()
-            raise _failure(f"iftop stopped with status {status}", words)
+            self.lost_events += 1
+            self.close()
+            say(f"{_failure(f'iftop stopped with status {status}', words).message}")
+            self._later()
         return deltas
 
     def _is_repeated(self, block: Block) -> bool:
@@ -116,13 +156,14 @@ class Iftop:
         self._packets = (self._packets[1], _packets(self.interface))
         return repeated
 
-    def _wait_until_listening(self) -> None:
+    @staticmethod
+    def _wait_until_listening(child: Child) -> None:
         deadline = time.monotonic() + _STARTING
         while time.monotonic() < deadline:
-            if any(line.startswith("Listening on") for line in self._child.lines(0.1)):
+            if any(line.startswith("Listening on") for line in child.lines(0.1)):
                 return
-            if self._child.ended:
-                status, words = self._child.last_words()
+            if child.ended:
+                status, words = child.last_words()
                 raise _failure(f"iftop cannot start (status {status})", words)
         raise CaptureError("iftop does not begin to listen", hint="try: iftop -t -i INTERFACE")
 
