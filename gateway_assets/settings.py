@@ -169,6 +169,17 @@ class Settings(BaseSettings):
     capture_interval_seconds: int = Field(
         30, ge=1, le=3600, description="Length of one row's interval when capturing."
     )
+    geoip_databases: list[Path] = Field(
+        default_factory=list,
+        description="Databases (.mmdb) that tell where addresses are, or directories of such; "
+        "none named: those in DATA_DIR/geoip.",
+    )
+    geo_language: str = Field(
+        "en",
+        pattern=r"^[A-Za-z]{2,3}(-[A-Za-z]{2,4})?$",
+        description="Language of provinces and cities, such as en or zh-CN; English where a "
+        "database lacks it.",
+    )
     run_keep_days: Days = Field(
         7, description="How long Dagster's runs of the load job stay; the newest hundred always do."
     )
@@ -179,6 +190,11 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, path: Path) -> Path:
         return path.expanduser().absolute()
+
+    @field_validator("geoip_databases")
+    @classmethod
+    def _all_absolute(cls, paths: list[Path]) -> list[Path]:
+        return [path.expanduser().absolute() for path in paths]
 
     @classmethod
     def settings_customise_sources(
@@ -219,6 +235,11 @@ class Settings(BaseSettings):
     @property
     def reports(self) -> Path:
         return self.data_dir / "reports"
+
+    @property
+    def geoip_paths(self) -> list[Path]:
+        """Where databases that tell where addresses are may be."""
+        return self.geoip_databases or [self.data_dir / "geoip"]
 
     @property
     def query_spill(self) -> Path:

@@ -14,6 +14,12 @@ from gateway_assets.source import Source
 
 ID = Column("id", Kind.INTEGER, "Number of the row, never used twice")
 TIME = "time"
+PLACE = (
+    Column("country", Kind.TEXT, "ISO country code; ZZ: unknown; NULL: no look", nullable=True),
+    Column("province", Kind.TEXT, "Largest subdivision, where known", nullable=True),
+    Column("city", Kind.TEXT, "City, where known", nullable=True),
+    Column("isp", Kind.TEXT, "Provider or network of the address, where known", nullable=True),
+)
 
 
 class Merge(StrEnum):
@@ -44,6 +50,18 @@ class Rollup:
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """Columns that no landing file has: where the address in column ``of`` was when it was loaded.
+
+    They stand behind the first ``behind`` columns of the source. A column that comes to the source
+    later stands behind them: hot tables and archived files know columns by their order.
+    """
+
+    of: str
+    behind: int
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     name: str
     columns: tuple[Column, ...]
@@ -53,6 +71,7 @@ class Table:
     rollup: Rollup | None = None
     keep_days: int | None = None  # older days are removed; None keeps them for ever
     order_by: tuple[str, ...] = ()  # order of the rows within a Parquet file
+    places: Places | None = None
 
     @property
     def stored(self) -> tuple[Column, ...]:
@@ -64,9 +83,12 @@ class Table:
         return tuple(column.name for column in self.columns if column.summed)
 
 
-def from_source(source: Source, *, hot_days: int) -> Table:
+def from_source(source: Source, *, hot_days: int, places: Places | None = None) -> Table:
     """The hot table that a source's landing files are loaded into."""
-    return Table(source.name, source.columns, hot_days, source.about, source=source)
+    columns = source.columns
+    if places:
+        columns = (*columns[: places.behind], *PLACE, *columns[places.behind :])
+    return Table(source.name, columns, hot_days, source.about, source=source, places=places)
 
 
 def daily(

@@ -6,9 +6,9 @@ from gateway_assets.errors import ConfigError
 from gateway_assets.model import Column, Kind
 from gateway_assets.settings import Settings
 from gateway_assets.sources import ip_traffic
-from gateway_assets.table import Merge, State, Table, daily, from_source
+from gateway_assets.table import Merge, Places, State, Table, daily, from_source
 
-IP_TRAFFIC = from_source(ip_traffic.SOURCE, hot_days=7)
+IP_TRAFFIC = from_source(ip_traffic.SOURCE, hot_days=7, places=Places("remote_ip", behind=13))
 
 IP_TRAFFIC_DAILY = daily(
     IP_TRAFFIC,

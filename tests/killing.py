@@ -27,11 +27,13 @@ from gateway_assets.archive.manifest import live_files
 from gateway_assets.bridge.bridge import UnifiedQueryBridge
 from gateway_assets.bridge.reconcile import difference
 from gateway_assets.files.landing import Landed
+from gateway_assets.geoip.geoip import GeoIP
 from gateway_assets.hot.load import load
 from gateway_assets.hot.store import open_store
 from gateway_assets.rollups.drain import drain
 from gateway_assets.settings import Settings, load_settings
 from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY
+from tests.mmdb import write_mmdb
 from tests.traffic import TODAY, land_rows, seen
 
 DAYS = range(TODAY - 3, TODAY)
@@ -63,6 +65,12 @@ def _late(connection: sqlite3.Connection, settings: Settings) -> None:
     _archive(connection, settings)
 
 
+def _replace_places(connection: sqlite3.Connection, settings: Settings) -> None:
+    del connection
+    geoip = GeoIP(settings.geoip_paths)
+    UniversalArchiver(settings).replace_places(IP_TRAFFIC, geoip, DAYS)
+
+
 def _not_rolled_up(connection: sqlite3.Connection, settings: Settings) -> None:
     _land(settings, 0)
     load(connection, IP_TRAFFIC, settings)
@@ -83,6 +91,13 @@ def _with_late_files(connection: sqlite3.Connection, settings: Settings) -> None
     _land(settings, 100)
 
 
+def _without_places(connection: sqlite3.Connection, settings: Settings) -> None:
+    """Archived files and hot rows of the same days, loaded before there was a database."""
+    _with_late_files(connection, settings)
+    _load(connection, settings)
+    write_mmdb(settings.data_dir / "geoip" / "country.mmdb", {"9.0.0.0/8": {"country_code": "DE"}})
+
+
 def _nothing_loaded(connection: sqlite3.Connection, settings: Settings) -> None:
     del connection
     _land(settings, 0)
@@ -95,6 +110,7 @@ WORKS: dict[str, tuple[Work, Work, int]] = {
     "archive": (_loaded, _archive, 2),
     "restore": (_archived, _restore, 2),
     "late": (_with_late_files, _late, 4),
+    "places": (_without_places, _replace_places, 4),
 }
 
 
@@ -154,6 +170,10 @@ def _check(settings: Settings, files: int | None) -> None:
     (rolled_up,) = UnifiedQueryBridge(settings).rows(samples)
     if not rows == files * len(DAYS) * 25 == rolled_up["n"]:
         sys.exit(f"{rows} rows loaded, {rolled_up['n']} rolled up")
+    if (settings.data_dir / "geoip").exists():
+        places = "SELECT count(*) AS n FROM ip_traffic WHERE country IS DISTINCT FROM 'ZZ'"
+        if UnifiedQueryBridge(settings).rows(places) != [{"n": 0}]:
+            sys.exit("rows without a place")
 
 
 def _checked_in_child(settings: Settings, files: int | None) -> None:

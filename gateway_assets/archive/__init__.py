@@ -18,6 +18,7 @@ and its bytes are in one verified place before they leave another.
 ``months``    closed months as one file each, for long queries
 ``monthly``   making and dropping those
 ``erase``     a subject's rows leave everywhere, with a receipt
+``places``    the places of addresses are looked up again, hot and archived
 ``copy_out``  a whole table as a plain SQLite file
 ``backup``    a checked copy of a database; space on the disk
 ``vacuum``    giving space back to the disk

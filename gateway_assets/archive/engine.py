@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,9 @@ from gateway_assets.archive.erase import Receipt, check_match, erase, found
 from gateway_assets.archive.export import export_day
 from gateway_assets.archive.known import forget_old
 from gateway_assets.archive.manifest import live_files, live_paths
-from gateway_assets.archive.monthly import build_months
+from gateway_assets.archive.monthly import build_months, drop_months
 from gateway_assets.archive.pace import Pace
+from gateway_assets.archive.places import Replaced, check_databases, count_day, replace_day
 from gateway_assets.archive.plan import (
     Compact,
     Expire,
@@ -51,6 +52,7 @@ from gateway_assets.archive.vacuum import shrink
 from gateway_assets.archive.verify import damage
 from gateway_assets.errors import ArchiveError, GatewayError, LandingError
 from gateway_assets.files.lock import exclusive
+from gateway_assets.geoip.geoip import GeoIP
 from gateway_assets.hot.store import reading
 from gateway_assets.progress import Progress, silent
 from gateway_assets.settings import Settings
@@ -217,6 +219,40 @@ class UniversalArchiver:
         with self._alone(model_or_table), self._working(model_or_table) as source:
             check_match(source, given)
             return erase(source, given, progress)
+
+    def replace_places(
+        self,
+        model_or_table: Any,
+        geoip: GeoIP,
+        days: Collection[int],
+        *,
+        dry_run: bool = False,
+        progress: Progress = silent,
+    ) -> Replaced:
+        """Give all rows of some days the places that the databases know now, or only count them.
+
+        Days whose publication was taken back for it are published again by the next run.
+        """
+        check_databases(geoip)
+        result = Replaced(find(self._settings, model_or_table, self._database).name)
+        started = time.monotonic()
+        with ExitStack() as stack:
+            if not dry_run:
+                stack.enter_context(self._alone(model_or_table))
+            opened = self._looking if dry_run else self._working
+            source = stack.enter_context(opened(model_or_table))
+            having_rows = sorted({step.day for step in self._steps(source, days)})
+            for number, day in enumerate(having_rows, start=1):
+                try:
+                    (count_day if dry_run else replace_day)(source, day, geoip, result)
+                except (ArchiveError, LandingError) as error:
+                    result.failed[clock.day_text(day)] = error.message
+                progress(number, len(having_rows))
+            if not dry_run:
+                sweep(source)
+                drop_months(source)
+        result.seconds = time.monotonic() - started
+        return result
 
     def compact(self, model_or_table: Any, progress: Progress = silent) -> ArchiveResult:
         """Make the files of each day one, and build the monthly copies."""

@@ -43,11 +43,13 @@ def replace_files(
     batches: Iterable[pa.RecordBatch],
     fields: Sequence[Field],
     also: Callable[[], None] | None = None,
+    into: Sequence[Field] | None = None,
 ) -> ArchiveFile | None:
     """Put the rows of ``batches`` in the place of some files of one day; the new file, if any.
 
     ``also`` is called within the transaction that swaps. All files must have
-    been written with ``fields``, and none may have hidden copies in hot.
+    been written with ``fields``, and none may have hidden copies in hot. The new file has the same
+    columns, or, with ``into``, those of the table now.
     """
     first = old[0]
     table = source.table
@@ -60,7 +62,7 @@ def replace_files(
             number = manifest.reserve(connection, table, first.day, staged)
             manifest.update(connection, number, hidden_until=first.day_from)  # hides nothing
         make_directory((source.root / staged).parent)
-        facts = _write(source, source.root / staged, batches, fields, first.day)
+        facts = _write(source, source.root / staged, batches, into or fields, first.day)
         size = (source.root / staged).stat().st_size
         sha256 = file_sha256(source.root / staged)
     with source.writing():
@@ -73,7 +75,7 @@ def replace_files(
             else:
                 manifest.update(connection, file.number, state="retired")
         if facts.rows:
-            version = first.schema_version
+            version = manifest.save_schema(connection, table) if into else first.schema_version
             manifest.fill(
                 connection, number, "archived", facts, size=size, sha256=sha256, version=version
             )

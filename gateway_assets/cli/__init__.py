@@ -3,6 +3,7 @@
 ``main``     the command, its settings and its errors
 ``stages``   load, rollup: the stages by hand
 ``archive``  archive plan, run, status, verify, restore, erase, compact, backup, export
+``geoip``    geoip status, re-enrich: where addresses are
 ``query``    one SELECT over both tiers
 ``export``   its answer as a file
 ``shell``    SQL line by line

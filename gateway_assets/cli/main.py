@@ -22,6 +22,7 @@ _COMMANDS = {
     "dagster": "dagster:dagster",
     "demo": "demo:demo",
     "export": "export:export",
+    "geoip": "geoip:geoip",
     "load": "stages:load",
     "query": "query:query",
     "rollup": "stages:rollup",

@@ -45,6 +45,13 @@ def _print_load(result: LoadResult, settings: Settings) -> None:
         click.echo(f"  quarantined: {text}", err=True)
     for text in result.unreadable:
         click.echo(f"  could not be read: {text}", err=True)
+    for text in result.geoip_problems:
+        click.echo(f"  {text}", err=True)
+    if result.failed_lookups:
+        click.echo(
+            f"  {result.failed_lookups:,} addresses met a damaged database: gateway geoip status",
+            err=True,
+        )
     if result.quarantined:
         click.echo(f"  see {settings.quarantine / result.table}", err=True)
 

@@ -1,12 +1,14 @@
 """Landing files become rows: once and only once, whoever loads them and however often.
 
-A file is read and checked outside the transaction. Then, under the write lock, the ledger says
-whether its rows are in already; if not, rows, ledger row and dirty buckets commit together.
+A file is read and checked, and addresses are placed, outside the transaction. Then, under the
+write lock, the ledger says whether its rows are in already; if not, rows, ledger row and dirty
+buckets commit together.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
@@ -23,6 +25,7 @@ from gateway_assets.files.landing import (
     read_landing,
     stem,
 )
+from gateway_assets.geoip.geoip import GeoIP
 from gateway_assets.hot.dirty import mark
 from gateway_assets.hot.quarantine import quarantine
 from gateway_assets.hot.sql import Fragment, sql
@@ -30,7 +33,7 @@ from gateway_assets.hot.store import writing
 from gateway_assets.progress import Progress, silent
 from gateway_assets.settings import Settings
 from gateway_assets.source import Source
-from gateway_assets.table import TIME, Table
+from gateway_assets.table import PLACE, TIME, Table
 
 BATCH_ROWS, BATCH_FILES = 20_000, 500
 
@@ -48,6 +51,8 @@ class LoadResult:
     removed: int = 0
     quarantined: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    geoip_problems: list[str] = field(default_factory=list)
+    failed_lookups: int = 0  # of addresses, in damaged databases
     sums: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -67,14 +72,18 @@ def load(
     started = time.monotonic()
     result = LoadResult(table.name, sums=dict.fromkeys(table.summed, 0))
     waiting = pending(connection, source, settings.landing)
+    geoip = _geoip(table, settings) if waiting else None
     done = 0
-    for batch in _batches(waiting, source, settings, result):
+    for unplaced in _batches(waiting, source, settings, result):
+        batch = [_placed(file, table, geoip) for file in unplaced]
         with writing(connection):
             outcomes = [(file, _insert(connection, table, file)) for file in batch]
         for file, reason in outcomes:
             _account(file.landed, reason, settings, result)
         done += len(batch)
         progress(done, len(waiting))
+    if geoip:
+        result.geoip_problems, result.failed_lookups = geoip.problems, geoip.failed_lookups
     result.removed = _remove_loaded(connection, source, settings)
     result.seconds = time.monotonic() - started
     return result
@@ -125,6 +134,28 @@ def _batches(
             batch, rows = [], 0
     if batch:
         yield batch
+
+
+def _geoip(table: Table, settings: Settings) -> GeoIP | None:
+    """The databases as they are now: a run places all its rows by the same."""
+    if table.places is None:
+        return None
+    return GeoIP(settings.geoip_paths, settings.geo_language, check_seconds=math.inf)
+
+
+def _placed(file: LandingFile, table: Table, geoip: GeoIP | None) -> LandingFile:
+    """A file with its rows in the order of the table's columns, places among them."""
+    if table.places is None:
+        return file
+    behind = table.places.behind
+    if geoip is None or not geoip.is_open:
+        unknown = (None,) * len(PLACE)
+        rows = [(*row[:behind], *unknown, *row[behind:]) for row in file.rows]
+    else:
+        of = [column.name for column in _source(table).columns].index(table.places.of)
+        place = geoip.place
+        rows = [(*row[:behind], *place(row[of]), *row[behind:]) for row in file.rows]
+    return file._replace(rows=rows)
 
 
 def _insert(connection: sqlite3.Connection, table: Table, file: LandingFile) -> str | None:
