@@ -211,7 +211,7 @@ def test_no_ip_is_no_error(frame: bytes, tmp_path: Path) -> None:
     [
         (0, struct.pack("<I", 7) + PACKETS[0]),
         (105, b"\x80\0" + bytes(60)),
-        (105, b"\x80\0" + WRAPS["802.11"][1](PACKETS[0])[2:]),
+        (105, b"\0\0" + WRAPS["802.11"][1](PACKETS[0])[2:]),
         (105, b"\x48\x01" + bytes(22)),
         (105, b"\x08\x41" + bytes(60)),
         (105, b"\x88\x01" + bytes(22) + b"\x80\0" + bytes(60)),
