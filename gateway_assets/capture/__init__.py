@@ -8,7 +8,7 @@ else and is the only one with a network privilege.
 ``cli``         the command gateway-capture
 ``daemon``      the loop: read, add up, land, stop
 ``backend``     the contract of a backend
-``backends``    sockdiag, iftop, replay
+``backends``    sockdiag, iftop, pcap, replay
 ``intervals``   deltas added up to rows of an interval
 ``counters``    bytes by remote, country and process, in a file that outlives the process
 ``meter``       what the metrics endpoint tells
@@ -23,6 +23,10 @@ else and is the only one with a network privilege.
 ``child``       a child process that does not buffer and does not outlive this one
 ``iftop_text``  iftop's text output
 ``recorded``    recorded rows as JSON lines
+``pcap_file``   capture files as a stream of packets
+``frames``      where the outermost IP header begins in a frame
+``ip_header``   addresses and whole length of an IP packet
+``sides``       which of two addresses is the remote
 ``addresses``   IP addresses in one text form
 ``say``         lines on standard error
 """

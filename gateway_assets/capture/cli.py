@@ -33,6 +33,7 @@ examples:
   gateway-capture --backend iftop -i lo --local-net 127.0.0.1/32 --duration 60
   gateway-capture --backend replay --file iftop.txt --json
   gateway-capture top --by process                who talks most, every two seconds
+  gateway-capture --backend pcap --file x.pcapng --local-net 192.0.2.0/24,2001:db8::/32
 """
 
 
@@ -75,7 +76,7 @@ def _run(asked: argparse.Namespace) -> int:
     if name == "auto":
         name = "sockdiag"
         say("backend sockdiag: it is exact and needs no privilege")
-    if name == "replay" and asked.duration:
+    if name in ("replay", "pcap") and asked.duration:
         raise UsageError("a replay ends with its file", hint="leave out --duration")
     options = Options(asked.interface, asked.local_net, asked.file, asked.start)
     backend = open_backend(name, options)
@@ -125,7 +126,7 @@ def _as_text(summary: Summary) -> str:
     if summary.already_landed:
         lines.append(f"{summary.already_landed:,} files had already landed")
     if summary.parse_errors:
-        lines.append(f"{summary.parse_errors:,} lines could not be read")
+        lines.append(f"{summary.parse_errors:,} lines or packets could not be read")
     if not summary.complete:
         lines.append(f"incomplete: {summary.lost_events:,} losses before counting")
     return "\n".join(lines) + "\n"
@@ -157,8 +158,8 @@ def _parser() -> argparse.ArgumentParser:
     option("--rows", metavar="N", type=_amount, help="of top; default: what the terminal holds")
     option("--backend", choices=["auto", *BACKENDS], default="auto", help="default: auto")
     option("-i", "--interface", metavar="NAME", help="network interface (iftop)")
-    option("--local-net", metavar="NET", help="which addresses are the near side (iftop)")
-    option("--file", metavar="FILE", help="iftop transcript or recorded rows (replay)")
+    option("--local-net", metavar="NET", help="which addresses are the near side (iftop, pcap)")
+    option("--file", metavar="FILE", help="what to read (replay, pcap)")
     option(
         "--start",
         metavar="TIME",
