@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway_assets import clock
 from gateway_assets.model import Column, Kind
 from gateway_assets.source import Source
 
@@ -41,10 +42,29 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
+class Bucket:
+    """How long the buckets of a roll-up are. The first of a UTC day begins with the day."""
+
+    name: str  # ends the name of the roll-up's table
+    width: int  # microseconds
+    about: str
+
+    def __post_init__(self) -> None:
+        if clock.DAY % self.width:
+            # Days are what is drained, archived and compared: no bucket may lie in two.
+            raise ValueError(f"buckets of {self.width} microseconds do not divide a day")
+
+
+HOURLY = Bucket("hourly", clock.HOUR, "UTC hour")
+DAILY = Bucket("daily", clock.DAY, "UTC day")
+
+
+@dataclass(frozen=True, slots=True)
 class Rollup:
-    """A table of daily buckets, built from the rows of another table."""
+    """A table of one row per bucket and distinct ``by``, built from the rows of another table."""
 
     below: str
+    bucket: Bucket
     by: tuple[str, ...]
     states: tuple[State, ...]
 
@@ -91,12 +111,30 @@ def from_source(source: Source, *, hot_days: int, places: Places | None = None) 
     return Table(source.name, columns, hot_days, source.about, source=source, places=places)
 
 
-def daily(
-    below: Table, *, by: tuple[str, ...], states: tuple[State, ...], hot_days: int, about: str
+def rolled_up(
+    below: Table,
+    bucket: Bucket,
+    *,
+    by: tuple[str, ...],
+    also_by: tuple[str, ...] = (),
+    states: tuple[State, ...],
+    hot_days: int,
+    about: str,
 ) -> Table:
-    """A table of one row per UTC day and distinct ``by``; ``time`` is the start of the day."""
+    """A table of one row per bucket and distinct key; ``time`` is the start of the bucket.
+
+    ``also_by`` are keys that came later. They stand behind all others, because archived files know
+    columns by their place, and may be NULL, because older rows do not have them.
+    """
     named = {column.name: column for column in below.columns}
-    bucket = Column(TIME, Kind.TIME, "Start of the UTC day")
-    columns = (bucket, *(named[key] for key in by), *(state.column for state in states))
-    rollup = Rollup(below.name, by, states)
-    return Table(f"{below.name}_daily", columns, hot_days, about, rollup=rollup)
+    columns = (
+        Column(TIME, Kind.TIME, f"Start of the {bucket.about}"),
+        *(named[key] for key in by),
+        *(state.column for state in states),
+        *(named[key] for key in also_by),
+    )
+    required = [key for key in also_by if not named[key].nullable]
+    if required:
+        raise ValueError(f"{required[0]} came later, but may not be NULL")
+    rollup = Rollup(below.name, bucket, (*by, *also_by), states)
+    return Table(f"{below.name}_{bucket.name}", columns, hot_days, about, rollup=rollup)

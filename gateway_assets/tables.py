@@ -6,33 +6,52 @@ from gateway_assets.errors import ConfigError
 from gateway_assets.model import Column, Kind
 from gateway_assets.settings import Settings
 from gateway_assets.sources import ip_traffic
-from gateway_assets.table import Merge, Places, State, Table, daily, from_source
+from gateway_assets.table import (
+    DAILY,
+    HOURLY,
+    Merge,
+    Places,
+    State,
+    Table,
+    from_source,
+    rolled_up,
+)
 
 IP_TRAFFIC = from_source(ip_traffic.SOURCE, hot_days=7, places=Places("remote_ip", behind=13))
 
-IP_TRAFFIC_DAILY = daily(
-    IP_TRAFFIC,
-    by=("host", "backend", "layer", "remote_ip", "process"),
-    states=(
-        State(
-            Column("tx_bytes", Kind.INTEGER, "Sent", "bytes", summed=True), Merge.SUM, "tx_bytes"
-        ),
-        State(
-            Column("rx_bytes", Kind.INTEGER, "Received", "bytes", summed=True),
-            Merge.SUM,
-            "rx_bytes",
-        ),
-        State(
-            Column("samples", Kind.INTEGER, "Rows merged into this one", summed=True), Merge.COUNT
-        ),
-        State(Column("first_seen", Kind.TIME, "Start of the first interval"), Merge.MIN, "time"),
-        State(Column("last_seen", Kind.TIME, "End of the last interval"), Merge.MAX, "end_time"),
+_BY = ("host", "backend", "layer", "remote_ip", "process")
+_ALSO_BY = ("unit",)  # further ones go to the end, and nothing else has to be done
+_BYTES = (
+    State(Column("tx_bytes", Kind.INTEGER, "Sent", "bytes", summed=True), Merge.SUM, "tx_bytes"),
+    State(
+        Column("rx_bytes", Kind.INTEGER, "Received", "bytes", summed=True), Merge.SUM, "rx_bytes"
     ),
+    State(Column("samples", Kind.INTEGER, "Rows merged into this one", summed=True), Merge.COUNT),
+    State(Column("first_seen", Kind.TIME, "Start of the first interval"), Merge.MIN, "time"),
+    State(Column("last_seen", Kind.TIME, "End of the last interval"), Merge.MAX, "end_time"),
+)
+
+IP_TRAFFIC_HOURLY = rolled_up(
+    IP_TRAFFIC,
+    HOURLY,
+    by=_BY,
+    also_by=_ALSO_BY,
+    states=_BYTES,
+    hot_days=60,
+    about="Bytes per UTC hour, remote address and process.",
+)
+
+IP_TRAFFIC_DAILY = rolled_up(
+    IP_TRAFFIC,
+    DAILY,
+    by=_BY,
+    also_by=_ALSO_BY,
+    states=_BYTES,
     hot_days=400,
     about="Bytes per UTC day, remote address and process.",
 )
 
-TABLES: tuple[Table, ...] = (IP_TRAFFIC, IP_TRAFFIC_DAILY)
+TABLES: tuple[Table, ...] = (IP_TRAFFIC, IP_TRAFFIC_HOURLY, IP_TRAFFIC_DAILY)
 
 
 def rollups_of(name: str) -> tuple[Table, ...]:

@@ -8,9 +8,11 @@ from pathlib import Path
 from gateway_assets import clock
 from gateway_assets.archive.totals import Totals, stored
 from gateway_assets.files.landing import Landed, Origin, Row, Stamp, land
-from gateway_assets.settings import load_settings
+from gateway_assets.rollups.drain import drain
+from gateway_assets.settings import Settings, load_settings
 from gateway_assets.sources.ip_traffic import SOURCE
 from gateway_assets.table import Table
+from gateway_assets.tables import TABLES
 from gateway_assets.tiers.catalog import find, tiered
 from gateway_assets.tiers.tiered import Tiered
 
@@ -71,3 +73,10 @@ def land_days(root: Path, days: range, *, files: int = 3, rows: int = 40) -> Non
     for day in days:
         for sequence in range(files):
             land_rows(root, day, sequence, rows)
+
+
+def roll_up(connection: sqlite3.Connection, settings: Settings) -> None:
+    """Bring every roll-up up to date."""
+    for table in TABLES:
+        if table.rollup:
+            drain(connection, table, settings).raise_failures()

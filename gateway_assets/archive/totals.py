@@ -101,6 +101,14 @@ def loaded(connection: sqlite3.Connection, table: Table) -> Totals:
     return totals
 
 
+def owed(connection: sqlite3.Connection, table: Tiered) -> Totals:
+    """What was loaded into a table and not removed on purpose."""
+    assert table.own
+    totals, gone = loaded(connection, table.own), removed(connection, table)
+    totals.add(-gone.rows, {name: -value for name, value in gone.sums.items()})
+    return totals
+
+
 def expected_sums(rollup: Rollup, below: Totals) -> dict[str, int]:
     """What the summed columns of a roll-up must add up to, given the rows below it."""
     return {

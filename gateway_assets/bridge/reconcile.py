@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway_assets.archive.totals import Totals, loaded, removed, stored
+from gateway_assets.archive.totals import Totals, owed, stored
 from gateway_assets.bridge.bridge import UnifiedQueryBridge
 from gateway_assets.errors import Busy
 from gateway_assets.hot.sql import Fragment, quoted, sql
@@ -34,11 +34,7 @@ def _known(table: Table, settings: Settings) -> tuple[Totals, Totals]:
     with open_database(declared) as connection, reading(connection):
         two_tiers = tiered(connection, declared, settings)
         there = stored(connection, two_tiers, settings.archive)
-        if not table.source:
-            return there, there
-        put_in, gone = loaded(connection, table), removed(connection, two_tiers)
-        put_in.add(-gone.rows, {name: -value for name, value in gone.sums.items()})
-        return put_in, there
+        return (owed(connection, two_tiers) if table.source else there), there
 
 
 def _answered(table: Table, settings: Settings) -> Totals:

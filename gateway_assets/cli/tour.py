@@ -23,7 +23,7 @@ from gateway_assets.cli.samples import BACKEND, land_samples
 from gateway_assets.cli.show import print_grid, size
 from gateway_assets.errors import CaptureError, GatewayError
 from gateway_assets.settings import Settings
-from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY, hot_days
+from gateway_assets.tables import IP_TRAFFIC, hot_days
 
 SAMPLE_DAYS_COLD = 3
 
@@ -101,7 +101,7 @@ def _run_stages(settings: Settings, first: int, today: int) -> None:
     cold = first, first + SAMPLE_DAYS_COLD - 1
     stages: list[tuple[str, str, str, tuple[int, int] | None]] = [
         ("3/6  loading landing files", LOAD, "", None),
-        ("4/6  rolling up by day", ROLLUP, IP_TRAFFIC_DAILY.name, (first, today)),
+        ("4/6  rolling up by hour and by day", ROLLUP, "", (first, today)),
         ("5/6  archiving closed days", ARCHIVE, archive_name(IP_TRAFFIC.name), cold),
         ("6/6  asking, and checking that every row answers once", ANSWER, "", None),
     ]

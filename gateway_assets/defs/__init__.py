@@ -4,6 +4,7 @@
 ``hot``         hot tables, one asset per source
 ``rollups``     roll-ups, one asset per table, daily partitions
 ``cold``        archives, one asset per table, daily partitions
+``checks``      what is looked at once a day: complete capture, files against both tiers
 ``answers``     what stands where, and whether every row answers once
 ``automation``  the sensor on landing files, the schedules, the jobs behind them
 ``runs``        names of the jobs, tags of their runs, which are in flight

@@ -15,6 +15,7 @@ from gateway_assets import clock
 from gateway_assets.archive.plan import Keep, Step, look, plan, rules_for
 from gateway_assets.defs import report
 from gateway_assets.defs.answers import NAME as OVERVIEW
+from gateway_assets.defs.checks import checks_of
 from gateway_assets.defs.describe import TABLE_ERRORS, archive_name, why
 from gateway_assets.defs.landing import raw_name
 from gateway_assets.defs.retention import SHORT_LIVED
@@ -58,11 +59,16 @@ def jobs(tables: Sequence[Declared]) -> list[Any]:  # Dagster does not export th
     ]
     short = {"dagster/max_runtime": "900"}
     archives = [archive_name(declared.name) for declared in tables]
+    once_a_day = dg.AssetSelection.checks(
+        *(check for table in SOURCES for check in checks_of(table))
+    )
     return [
-        dg.define_asset_job(LOAD, loading, tags={**short, **SHORT_LIVED}),
+        dg.define_asset_job(
+            LOAD, dg.AssetSelection.assets(*loading) - once_a_day, tags={**short, **SHORT_LIVED}
+        ),
         dg.define_asset_job(ROLLUP, [table.name for table in ROLLUPS], tags=short),
         dg.define_asset_job(ARCHIVE, archives, tags={STAGE: ARCHIVE}),
-        dg.define_asset_job(ANSWER, [OVERVIEW], tags=short),
+        dg.define_asset_job(ANSWER, dg.AssetSelection.assets(OVERVIEW) | once_a_day, tags=short),
         dg.define_asset_job(REPORT, [report.NAME], tags=short),
     ]
 
@@ -136,6 +142,18 @@ def archive_schedule(settings: Settings, tables: Sequence[Declared]) -> dg.Sched
 
     about = "Moves closed days to Parquet, oldest first."
     return _schedule(ARCHIVE, settings.archive_crons, about, settings, acting)
+
+
+def answer_schedule() -> dg.ScheduleDefinition:
+    """Looks once a day whether every row is answered, and whether capture is complete."""
+    return dg.ScheduleDefinition(
+        name=f"{ANSWER}s",
+        job_name=ANSWER,
+        cron_schedule="45 4 * * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Compares files, rows and answers, and counts incomplete files.",
+    )
 
 
 def _acting_days(declared: Declared, settings: Settings) -> list[int]:

@@ -6,11 +6,13 @@ import dagster as dg
 
 from gateway_assets.defs.answers import overview_asset
 from gateway_assets.defs.automation import (
+    answer_schedule,
     archive_schedule,
     jobs,
     landing_sensor,
     rollup_schedule,
 )
+from gateway_assets.defs.checks import daily_checks
 from gateway_assets.defs.cold import application_table, archive_asset
 from gateway_assets.defs.hot import hot_asset
 from gateway_assets.defs.landing import landing_asset
@@ -34,6 +36,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
             overview_asset(settings, tables),
             report_asset(settings, tables),
         ],
+        asset_checks=daily_checks(settings),
         jobs=[*jobs(tables), forgetting],
         sensors=[
             landing_sensor(settings),
@@ -43,6 +46,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
         schedules=[
             rollup_schedule(settings),
             archive_schedule(settings, tables),
+            answer_schedule(),
             retention_schedule(forgetting),
         ],
         # A process per step costs seconds of start-up for steps that take milliseconds.

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 
-from gateway_assets.table import Table
+from gateway_assets import clock
+from gateway_assets.hot.sql import sql
+from gateway_assets.table import Rollup, Table
 from gateway_assets.tables import rollups_of
+
+# Ids begin at 1; a mark from here on stands for all rows that were there before the roll-up.
+FROM_THE_START = 0
 
 
 def mark(connection: sqlite3.Connection, table: Table, ranges: dict[int, tuple[int, int]]) -> None:
@@ -18,6 +23,52 @@ def mark(connection: sqlite3.Connection, table: Table, ranges: dict[int, tuple[i
             for day, ids in ranges.items()
         ),
     )
+
+
+def mark_all(connection: sqlite3.Connection, table: Table, rollup: Rollup) -> None:
+    """Tell a roll-up that has just been created of every row that was there before it.
+
+    Call it in the transaction that creates the table, so that it happens once. Also days of which
+    nothing is left are marked: what was removed of them still counts when sums are compared.
+    """
+    query = "SELECT seq FROM sqlite_sequence WHERE name = ?"
+    row = connection.execute(query, (rollup.below,)).fetchone()
+    if row is None:
+        return
+    days = set(_hot_days(connection, rollup.below)) | set(_archive_days(connection, rollup.below))
+    connection.executemany(
+        "INSERT INTO dirty_buckets VALUES (?, ?, ?, ?)",
+        ((table.name, day, FROM_THE_START, row[0]) for day in sorted(days)),
+    )
+
+
+def _hot_days(connection: sqlite3.Connection, table: str) -> list[int]:
+    """The days of a table's rows: one index seek a day."""
+    query = sql(
+        """
+        WITH RECURSIVE days (day) AS (
+            SELECT min("time") / :width FROM {table} UNION ALL
+            SELECT (SELECT min("time") FROM {table} WHERE "time" >= (day + 1) * :width) / :width
+            FROM days WHERE day IS NOT NULL
+        )
+        SELECT day FROM days WHERE day IS NOT NULL
+        """,
+        table=table,
+    )
+    return [day for (day,) in connection.execute(query, {"width": clock.DAY})]
+
+
+def _archive_days(connection: sqlite3.Connection, table: str) -> list[int]:
+    """The days that the archive knows, by its tables' names: it stands above this package."""
+    known = "SELECT 1 FROM sqlite_schema WHERE name = 'gateway_archive_removed'"
+    if connection.execute(known).fetchone() is None:
+        return []
+    query = """
+        SELECT day FROM gateway_archive_files
+        WHERE table_name = :table AND state IN ('published', 'archived')
+        UNION SELECT day FROM gateway_archive_removed WHERE table_name = :table
+    """
+    return [day for (day,) in connection.execute(query, {"table": table})]
 
 
 def waiting_days(connection: sqlite3.Connection, rollup: Table) -> list[int]:

@@ -98,6 +98,16 @@ def pending(connection: sqlite3.Connection, source: Source, landing: Path) -> li
     ]
 
 
+def loaded_since(connection: sqlite3.Connection, table: Table, moment: int) -> tuple[int, int]:
+    """How many files were loaded from a moment on, and how many of them are incomplete."""
+    query = """
+        SELECT count(*), count(*) FILTER (WHERE NOT complete) FROM loaded_files
+        WHERE table_name = ? AND loaded_at >= ?
+    """
+    files, incomplete = connection.execute(query, (table.name, moment)).fetchone()
+    return files, incomplete
+
+
 def _is_known(connection: sqlite3.Connection, path: Path, before: int) -> bool:
     """Whether this very file was loaded by that moment; a file that has gone counts as known."""
     query = "SELECT 1 FROM loaded_files WHERE name = ? AND size = ? AND loaded_at <= ?"

@@ -9,9 +9,9 @@ The archive adds its own tables to this and to any other database, see ``archive
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 
 from gateway_assets.errors import StoreError
+from gateway_assets.hot.dirty import mark_all
 from gateway_assets.hot.sql import Fragment, quoted, sql
 from gateway_assets.model import Column, Kind
 from gateway_assets.table import Table
@@ -43,38 +43,72 @@ _TYPES = {Kind.TIME: "INTEGER", Kind.INTEGER: "INTEGER", Kind.REAL: "REAL", Kind
 
 
 def create_all(connection: sqlite3.Connection) -> None:
-    """Create what is missing. Raises StoreError when a table differs from its declaration."""
-    if not _is_complete(connection):
-        statements = [*_SYSTEM.split(";\n"), *(text for table in TABLES for text in ddl(table))]
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in filter(str.strip, statements):
-            connection.execute(statement)
-        connection.execute("COMMIT")
+    """Create what is missing. Raises StoreError when a table differs from its declaration.
+
+    Columns that a new release appended are added; a roll-up that it brought is told of the rows
+    that are there already. All of it happens in one transaction.
+    """
+    if _is_current(connection):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in filter(str.strip, _SYSTEM.split(";\n")):
+        connection.execute(statement)
     for table in TABLES:
-        _append_columns(connection, table)
-        _compare(connection, table)
+        _bring_up_to_date(connection, table)
+    connection.execute("COMMIT")
 
 
-def ddl(table: Table) -> Iterator[str]:
-    """The statements that create a declared table, and its indexes."""
-    yield sql(
-        'CREATE TABLE IF NOT EXISTS {table} ("id" INTEGER PRIMARY KEY AUTOINCREMENT, {columns}) '
-        "STRICT",
+def _is_current(connection: sqlite3.Connection) -> bool:
+    found = _schema(connection)
+    return "dirty_buckets" in found and all(
+        _columns(connection, table) == _declared(table)
+        and all(found.get(name) == text for name, text in _indexes(table).items())
+        for table in TABLES
+    )
+
+
+def _bring_up_to_date(connection: sqlite3.Connection, table: Table) -> None:
+    """Under the write lock: another process may have done it since the schema was looked at."""
+    is_new = table.name not in _schema(connection)
+    if is_new:
+        connection.execute(_table_ddl(table))
+    _append_columns(connection, table)
+    _compare(connection, table)
+    found = _schema(connection)
+    for name, text in _indexes(table).items():
+        if found.get(name) != text:
+            connection.execute(sql("DROP INDEX IF EXISTS {index}", index=name))
+            connection.execute(text)
+    if is_new and table.rollup:
+        mark_all(connection, table, table.rollup)
+
+
+def _schema(connection: sqlite3.Connection) -> dict[str, str | None]:
+    """What SQLite keeps of the statements that created tables and indexes, by name."""
+    return dict(connection.execute("SELECT name, sql FROM sqlite_schema").fetchall())
+
+
+def _table_ddl(table: Table) -> str:
+    return sql(
+        'CREATE TABLE {table} ("id" INTEGER PRIMARY KEY AUTOINCREMENT, {columns}) STRICT',
         table=table.name,
         columns=Fragment(", ".join(_column_ddl(column) for column in table.columns)),
     )
-    yield sql(
-        'CREATE INDEX IF NOT EXISTS {index} ON {table} ("time")',
-        index=f"{table.name}_time",
-        table=table.name,
-    )
+
+
+def _indexes(table: Table) -> dict[str, str]:
+    """The statements that create a table's indexes, by name, as SQLite keeps them."""
+    time, key = f"{table.name}_time", f"{table.name}_key"
+    create = "INDEX {index} ON {table} ({columns})"
+    statements = {
+        time: "CREATE " + sql(create, index=time, table=table.name, columns=Fragment('"time"'))
+    }
     if table.rollup:
-        yield sql(
-            "CREATE UNIQUE INDEX IF NOT EXISTS {index} ON {table} ({key})",
-            index=f"{table.name}_key",
-            table=table.name,
-            key=conflict_key(table),
+        columns = conflict_key(table)
+        statements[key] = "CREATE UNIQUE " + sql(
+            create, index=key, table=table.name, columns=columns
         )
+    return statements
 
 
 def conflict_key(table: Table) -> Fragment:
@@ -88,26 +122,17 @@ def _column_ddl(column: Column) -> str:
     return f"{quoted(column.name)} {_TYPES[column.kind]}{null}"
 
 
-def _is_complete(connection: sqlite3.Connection) -> bool:
-    found = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
-    wanted = {f"{table.name}_time" for table in TABLES} | {"dirty_buckets"}
-    return wanted <= found
-
-
 def _append_columns(connection: sqlite3.Connection, table: Table) -> None:
     """Add those that a new release appended to a table of an older one."""
-    for column in table.stored[len(_columns(connection, table)) :]:
-        if column.nullable:
+    there = _columns(connection, table)
+    for column in table.stored[len(there) :]:
+        if column.nullable and column.name not in dict(there):
             add = sql(
                 "ALTER TABLE {table} ADD COLUMN {column}",
                 table=table.name,
                 column=Fragment(_column_ddl(column)),
             )
-            try:
-                connection.execute(add)
-            except sqlite3.OperationalError as error:
-                if "duplicate column" not in str(error):  # another process was faster
-                    raise
+            connection.execute(add)
 
 
 def _columns(connection: sqlite3.Connection, table: Table) -> list[tuple[str, str]]:
@@ -115,9 +140,12 @@ def _columns(connection: sqlite3.Connection, table: Table) -> list[tuple[str, st
     return connection.execute(query, (table.name,)).fetchall()
 
 
+def _declared(table: Table) -> list[tuple[str, str]]:
+    return [(column.name, _TYPES[column.kind]) for column in table.stored]
+
+
 def _compare(connection: sqlite3.Connection, table: Table) -> None:
-    wanted = [(column.name, _TYPES[column.kind]) for column in table.stored]
-    if _columns(connection, table) != wanted:
+    if _columns(connection, table) != _declared(table):
         raise StoreError(
             f"table {table.name} has other columns than this release declares",
             hint="use the release that wrote this data directory, or another GATEWAY_DATA_DIR",

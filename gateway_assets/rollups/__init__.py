@@ -3,5 +3,6 @@
 Promise: every row is merged exactly once, also when it comes late, and merging takes time in
 proportion to the new rows only. Nothing is recomputed from rows that may have gone.
 
-``drain``  merges what the dirty buckets name, and clears them in the same transaction
+``drain``     merges what the dirty buckets name, and clears them in the same transaction
+``archived``  rows that were archived before their roll-up was there
 """

@@ -20,11 +20,10 @@ from gateway_assets.files.landing import Row
 from gateway_assets.files.lock import exclusive
 from gateway_assets.hot.load import load
 from gateway_assets.hot.store import open_store
-from gateway_assets.rollups.drain import drain
 from gateway_assets.settings import Settings, load_settings
-from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY
+from gateway_assets.tables import IP_TRAFFIC
 from gateway_assets.tiers.catalog import find
-from tests.traffic import TODAY, land_days, land_rows, seen
+from tests.traffic import TODAY, land_days, land_rows, roll_up, seen
 
 OLD = range(TODAY - 10, TODAY - 7)
 
@@ -38,7 +37,7 @@ def archiver(store: sqlite3.Connection, settings: Settings) -> UniversalArchiver
 def fill(store: sqlite3.Connection, settings: Settings) -> None:
     land_days(settings.landing, range(TODAY - 10, TODAY + 1))
     load(store, IP_TRAFFIC, settings)
-    drain(store, IP_TRAFFIC_DAILY, settings)
+    roll_up(store, settings)
 
 
 def hot_rows(store: sqlite3.Connection) -> list[Row]:
@@ -92,7 +91,7 @@ def test_a_restored_day_is_as_it_was_and_stays(
     archiver.archive_table(IP_TRAFFIC)
     land_rows(settings.landing, OLD[0], 100, 10)
     load(store, IP_TRAFFIC, settings)
-    drain(store, IP_TRAFFIC_DAILY, settings)
+    roll_up(store, settings)
     archiver.archive_table(IP_TRAFFIC)
     assert len(live_files(store, seen(store, IP_TRAFFIC), OLD[0])) == 1
     assert archiver.restore(IP_TRAFFIC, [OLD[0]]) == 130
@@ -270,5 +269,5 @@ def test_days_not_rolled_up_stay(store: sqlite3.Connection, settings: Settings) 
     load(store, IP_TRAFFIC, settings)
     archiver = UniversalArchiver(settings)
     assert "gateway rollup" in archiver.archive_table(IP_TRAFFIC).kept[clock.day_text(OLD[0])]
-    drain(store, IP_TRAFFIC_DAILY, settings)
+    roll_up(store, settings)
     assert archiver.archive_table(IP_TRAFFIC).rows == 10

@@ -17,10 +17,9 @@ from gateway_assets.bridge.sandbox import Sandbox
 from gateway_assets.errors import QueryError
 from gateway_assets.hot.load import load
 from gateway_assets.hot.store import open_store
-from gateway_assets.rollups.drain import drain
 from gateway_assets.settings import Settings, load_settings
-from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY
-from tests.traffic import TODAY, land_days
+from gateway_assets.tables import IP_TRAFFIC
+from tests.traffic import TODAY, land_days, roll_up
 
 DAYS = range(TODAY - 10, TODAY + 1)
 NAMES = ("ip_traffic", "ip_traffic_daily")
@@ -64,7 +63,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     land_days(settings.landing, DAYS)
     with open_store(settings.hot_database) as store:
         load(store, IP_TRAFFIC, settings)
-        drain(store, IP_TRAFFIC_DAILY, settings)
+        roll_up(store, settings)
     UniversalArchiver(settings).archive_table(IP_TRAFFIC)
     for place in (settings.data_dir, settings.archive):
         for name in ("secret.csv", "secret.json", "secret.txt"):

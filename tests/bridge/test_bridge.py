@@ -17,11 +17,10 @@ from gateway_assets.bridge.statement import tables_in
 from gateway_assets.errors import ArchiveDamaged, QueryError
 from gateway_assets.hot.load import load
 from gateway_assets.hot.store import open_store
-from gateway_assets.rollups.drain import drain
 from gateway_assets.settings import Settings, load_settings
 from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY
 from gateway_assets.tiers.catalog import catalog
-from tests.traffic import TODAY, land_days, land_rows, seen
+from tests.traffic import TODAY, land_days, land_rows, roll_up, seen
 
 DAYS = range(TODAY - 10, TODAY + 1)
 
@@ -31,7 +30,7 @@ def bridge(store: sqlite3.Connection, settings: Settings) -> UnifiedQueryBridge:
     """Eleven days: two archived and hidden, one hot again for its late rows, the rest hot."""
     land_days(settings.landing, DAYS)
     load(store, IP_TRAFFIC, settings)
-    drain(store, IP_TRAFFIC_DAILY, settings)
+    roll_up(store, settings)
     UniversalArchiver(settings).archive_table(IP_TRAFFIC)
     land_rows(settings.landing, DAYS[1], 200, 7)
     load(store, IP_TRAFFIC, settings)
@@ -109,7 +108,7 @@ def test_a_path_is_no_pattern(tmp_path: Path) -> None:
     with open_store(odd.hot_database) as store:
         land_days(odd.landing, DAYS)
         load(store, IP_TRAFFIC, odd)
-        drain(store, IP_TRAFFIC_DAILY, odd)
+        roll_up(store, odd)
         assert UniversalArchiver(odd).archive_table(IP_TRAFFIC).rows == 360
     assert UnifiedQueryBridge(odd).rows("SELECT count(*) AS n FROM ip_traffic") == [{"n": 1320}]
 
@@ -130,7 +129,7 @@ def test_names_are_found_as_words(settings: Settings) -> None:
 def test_the_overview_counts_each_tier(
     bridge: UnifiedQueryBridge, store: sqlite3.Connection, settings: Settings
 ) -> None:
-    traffic, daily = overview(settings)
+    traffic, _, daily = overview(settings)
     assert (traffic.hot_rows, traffic.cold_rows, traffic.hidden_rows) == (9 * 120 + 7, 240, 240)
     assert (traffic.days, traffic.cold_files) == (11, 2)
     assert traffic.cold_bytes == sum(

@@ -29,9 +29,8 @@ from gateway_assets.bridge.where import Compare, Condition, column
 from gateway_assets.errors import ArchiveDamaged, QueryError, UsageError
 from gateway_assets.hot.load import load
 from gateway_assets.hot.store import open_store
-from gateway_assets.rollups.drain import drain
 from gateway_assets.settings import Settings, load_settings
-from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY
+from gateway_assets.tables import IP_TRAFFIC
 from gateway_assets.tiers.catalog import find
 from tests.bridge import asked as asking
 from tests.bridge.asked import (
@@ -58,7 +57,7 @@ from tests.tiers.places import (
     run,
     text_at,
 )
-from tests.traffic import land_days
+from tests.traffic import land_days, roll_up
 
 EXAMPLES = int(os.environ.get("QUERY_EXAMPLES", "520"))
 SEED = int(os.environ.get("QUERY_SEED", "0"))
@@ -531,7 +530,7 @@ def test_what_cannot_be_answered_is_refused(
 def test_a_table_that_is_not_there() -> None:
     with UnifiedQueryBridge(ledger(1, 1, 1)) as bridge:
         for wanted in ("nope", None, 5):
-            with pytest.raises(UsageError, match=r"tables: ip_traffic, ip_traffic_daily, t"):
+            with pytest.raises(UsageError, match=r"tables: ip_traffic, .*_hourly, .*_daily, t"):
                 bridge.query(wanted)
             with pytest.raises(UsageError):
                 bridge.count(wanted)
@@ -919,7 +918,7 @@ def test_own_tables_are_asked_like_any_other() -> None:
     with open_store(settings.hot_database) as store:
         land_days(settings.landing, range(first, first + 11))
         load(store, IP_TRAFFIC, settings)
-        drain(store, IP_TRAFFIC_DAILY, settings)
+        roll_up(store, settings)
         ids = [n for (n,) in store.execute("SELECT id FROM ip_traffic ORDER BY time DESC, id DESC")]
     assert archive(settings, "ip_traffic").rows
     with UnifiedQueryBridge(settings) as bridge:

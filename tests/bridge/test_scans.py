@@ -19,12 +19,11 @@ from gateway_assets.bridge.statement import dicts_of
 from gateway_assets.bridge.tiers import read_tiers
 from gateway_assets.hot.load import load
 from gateway_assets.hot.store import open_store
-from gateway_assets.rollups.drain import drain
 from gateway_assets.settings import Settings
-from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY, TABLES
+from gateway_assets.tables import IP_TRAFFIC, TABLES
 from gateway_assets.tiers.catalog import find
 from gateway_assets.tiers.tiered import Tiered
-from tests.traffic import TODAY, land_days, seen
+from tests.traffic import TODAY, land_days, roll_up, seen
 
 DAYS = range(TODAY - 10, TODAY + 1)
 QUERIES = 250
@@ -98,7 +97,7 @@ class Generator:
 def bridge(store: sqlite3.Connection, settings: Settings) -> UnifiedQueryBridge:
     land_days(settings.landing, DAYS)
     load(store, IP_TRAFFIC, settings)
-    drain(store, IP_TRAFFIC_DAILY, settings)
+    roll_up(store, settings)
     UniversalArchiver(settings).archive_table(IP_TRAFFIC)
     return UnifiedQueryBridge(settings)
 

@@ -17,10 +17,9 @@ import pytest
 from gateway_assets.archive.engine import UniversalArchiver
 from gateway_assets.hot.load import load
 from gateway_assets.hot.store import open_store
-from gateway_assets.rollups.drain import drain
 from gateway_assets.settings import Settings
-from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY
-from tests.traffic import TODAY, land_days
+from gateway_assets.tables import IP_TRAFFIC
+from tests.traffic import TODAY, land_days, roll_up
 
 ROWS = 1_320
 COMMAND = [sys.executable, "-c", "from gateway_assets.cli.main import main; main()"]
@@ -31,7 +30,7 @@ def _both_tiers(settings: Settings) -> None:
     with open_store(settings.hot_database) as store:
         land_days(settings.landing, range(TODAY - 10, TODAY + 1))
         load(store, IP_TRAFFIC, settings)
-        drain(store, IP_TRAFFIC_DAILY, settings)
+        roll_up(store, settings)
         UniversalArchiver(settings).archive_table(IP_TRAFFIC)
 
 

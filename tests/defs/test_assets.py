@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 
 from gateway_assets import clock
+from gateway_assets.archive.engine import UniversalArchiver
 from gateway_assets.defs import automation
 from gateway_assets.defs.build import build_defs
 from gateway_assets.defs.execute import execute
@@ -19,11 +22,13 @@ from gateway_assets.defs.report import report_sensor
 from gateway_assets.defs.retention import forget_old_runs
 from gateway_assets.defs.runs import ANSWER, ARCHIVE, LOAD, RANGE_END, RANGE_START, ROLLUP
 from gateway_assets.errors import GatewayError
+from gateway_assets.files.landing import Stamp, land
 from gateway_assets.hot.store import open_store
 from gateway_assets.settings import Settings, load_settings
+from gateway_assets.sources.ip_traffic import SOURCE
 from gateway_assets.tiers.catalog import catalog
 from tests.defs.conftest import quietly_built
-from tests.traffic import TODAY, land_days, land_rows
+from tests.traffic import ORIGIN, TODAY, land_days, land_rows, row
 
 OLD, LATE = clock.day_text(TODAY - 8), clock.day_text(TODAY)
 DAYS = range(TODAY - 9, TODAY + 1)
@@ -43,7 +48,7 @@ def metadata(instance: dg.DagsterInstance, asset: str) -> dict[str, object]:
 
 def run_all(defs: dg.Definitions) -> None:
     execute(defs, LOAD)
-    execute(defs, ROLLUP, "ip_traffic_daily", (DAYS[0], TODAY))
+    execute(defs, ROLLUP, days=(DAYS[0], TODAY))
     execute(defs, ARCHIVE, "ip_traffic_archive", (DAYS[0], DAYS[1]))
     execute(defs, ANSWER)
 
@@ -53,17 +58,113 @@ def test_every_asset_with_its_checks(instance: dg.DagsterInstance, defs: dg.Defi
     run_all(defs)
     assert metadata(instance, "raw_ip_traffic")["waiting_files"] == 30
     assert metadata(instance, "ip_traffic")["dagster/row_count"] == 1200
-    assert metadata(instance, "ip_traffic_daily")["merged_rows"] == 1200
+    for rollup in ("ip_traffic_hourly", "ip_traffic_daily"):
+        assert metadata(instance, rollup)["merged_rows"] == 1200
     archived = metadata(instance, "ip_traffic_archive")
     assert (archived["rows"], archived["dagster/partition_row_count"]) == (240, 120)
     assert metadata(instance, "overview")["cold_rows"] == 240
     partitions = instance.get_materialized_partitions(dg.AssetKey("ip_traffic_archive"))
     assert partitions == {FIRST, clock.day_text(DAYS[1])}
-    checks = [key.name for key in defs.resolve_asset_graph().asset_check_keys]
+    checks = {(key.asset_key.to_user_string(), key.name) for key in defs_checks(defs)}
     rules = ["counts_equal_manifest", "values_equal_hash", "no_overlap", "no_gap"]
-    assert sorted(checks) == sorted(
-        ["every_row_answers_once", "rows_equal_footers", "sums_equal_rows_below", *rules, *rules]
-    )
+    tables = ("ip_traffic", "ip_traffic_hourly", "ip_traffic_daily")
+    assert checks == {
+        ("raw_ip_traffic", "capture_is_complete"),
+        ("ip_traffic", "rows_equal_footers"),
+        ("ip_traffic", "files_equal_both_tiers"),
+        ("ip_traffic_hourly", "sums_equal_rows_below"),
+        ("ip_traffic_daily", "sums_equal_rows_below"),
+        *((f"{table}_archive", rule) for table in tables for rule in rules),
+        ("overview", "every_row_answers_once"),
+    }
+    assert all(check(instance, *key)[0] for key in checks if "archive" not in key[0])
+
+
+def test_lineage_leads_from_files_to_every_archive(defs: dg.Definitions) -> None:
+    graph = defs.resolve_asset_graph()
+    for rollup in ("ip_traffic_hourly", "ip_traffic_daily"):
+        assert parents(graph, rollup) == {"ip_traffic"}
+        assert parents(graph, f"{rollup}_archive") == {rollup}
+    above = {"ip_traffic", "ip_traffic_hourly", "ip_traffic_daily"}
+    assert parents(graph, "ip_traffic_archive") == above
+
+
+def parents(graph: Any, asset: str) -> set[str]:
+    return {key.to_user_string() for key in graph.get(dg.AssetKey(asset)).parent_keys}
+
+
+def defs_checks(defs: dg.Definitions) -> Iterable[dg.AssetCheckKey]:
+    return defs.resolve_asset_graph().asset_check_keys
+
+
+def check(
+    instance: dg.DagsterInstance, asset: str, name: str
+) -> tuple[bool, dg.AssetCheckSeverity, dict[str, object]]:
+    """The last evaluation of a check."""
+    key = dg.AssetCheckKey(dg.AssetKey(asset), name)
+    records = instance.event_log_storage.get_latest_asset_check_execution_by_key([key])
+    event = records[key].event
+    assert event and event.dagster_event
+    found = event.dagster_event.asset_check_evaluation_data
+    figures: dict[str, object] = {label: kept.value for label, kept in found.metadata.items()}
+    return found.passed, found.severity, figures
+
+
+@pytest.mark.parametrize("rollup", ["ip_traffic_hourly", "ip_traffic_daily"])
+@pytest.mark.usefixtures("landed")
+def test_a_roll_up_that_does_not_add_up_fails_its_check(
+    instance: dg.DagsterInstance, defs: dg.Definitions, settings: Settings, rollup: str
+) -> None:
+    execute(defs, LOAD)
+    with pytest.raises(KeyError):  # it reads the whole ledger: not with every run of the loader
+        check(instance, "ip_traffic", "files_equal_both_tiers")
+    execute(defs, ROLLUP, rollup, (DAYS[0], TODAY))
+    assert check(instance, rollup, "sums_equal_rows_below")[0]
+    with open_store(settings.hot_database) as connection:
+        connection.execute(f"UPDATE {rollup} SET rx_bytes = rx_bytes + 1 WHERE id = 1")
+    with pytest.raises(GatewayError, match="blocking asset check failed"):
+        execute(defs, ROLLUP, rollup, (DAYS[0], TODAY))
+    passed, severity, figures = check(instance, rollup, "sums_equal_rows_below")
+    assert (passed, severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert figures["differing"] == [FIRST]
+
+
+@pytest.mark.usefixtures("landed")
+def test_incomplete_files_are_a_warning_that_stops_nothing(
+    instance: dg.DagsterInstance, defs: dg.Definitions, settings: Settings
+) -> None:
+    for sequence in range(100, 102):
+        stamp = Stamp(ORIGIN, DAYS[5] * clock.DAY, sequence)
+        land(settings.landing, SOURCE, stamp, [row(DAYS[5], 0)], complete=False)
+    execute(defs, LOAD)
+    execute(defs, ANSWER)
+    passed, severity, figures = check(instance, "raw_ip_traffic", "capture_is_complete")
+    assert (passed, severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert figures == {"files": 32, "incomplete_files": 2, "incomplete_share": 0.0625}
+    assert check(instance, "overview", "every_row_answers_once")[0]
+    with open_store(settings.hot_database) as connection:
+        connection.execute("UPDATE loaded_files SET loaded_at = loaded_at - ?", (clock.DAY,))
+    execute(defs, ANSWER)
+    passed, _, figures = check(instance, "raw_ip_traffic", "capture_is_complete")
+    assert (passed, figures["files"]) == (False, 0)
+
+
+@pytest.mark.usefixtures("landed")
+def test_the_ledger_is_compared_with_both_tiers_and_with_what_was_erased(
+    instance: dg.DagsterInstance, defs: dg.Definitions, settings: Settings
+) -> None:
+    run_all(defs)
+    UniversalArchiver(settings).erase("ip_traffic", {"remote_ip": "192.0.2.7"})
+    execute(defs, ANSWER)
+    passed, _, figures = check(instance, "ip_traffic", "files_equal_both_tiers")
+    assert (passed, figures["rows"], figures["missing_rows"]) == (True, 1190, 0)
+    with open_store(settings.hot_database) as connection:
+        connection.execute("UPDATE ip_traffic SET tx_bytes = tx_bytes - 3 WHERE id = 1000")
+    with pytest.raises(GatewayError, match="blocking asset check failed"):
+        execute(defs, ANSWER)
+    passed, severity, figures = check(instance, "ip_traffic", "files_equal_both_tiers")
+    assert (passed, severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert (figures["missing_rows"], figures["missing_tx_bytes"]) == (0, 3)
 
 
 @pytest.mark.usefixtures("landed")
@@ -71,7 +172,7 @@ def test_the_archive_of_a_roll_up(
     instance: dg.DagsterInstance, defs: dg.Definitions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     execute(defs, LOAD)
-    execute(defs, ROLLUP, "ip_traffic_daily", (DAYS[0], TODAY))
+    execute(defs, ROLLUP, days=(DAYS[0], TODAY))
     monkeypatch.setenv("GATEWAY_HOT_DAYS", '{"ip_traffic_daily": 7}')
     shorter = quietly_built(load_settings())
     execute(shorter, ARCHIVE, "ip_traffic_daily_archive", (DAYS[0], DAYS[1]))
@@ -153,10 +254,14 @@ def test_the_schedules_ask_for_what_is_due_and_nothing_else(
     )
     assert requests(rollups, instance) == requests(archives, instance) == []
     execute(defs, LOAD)
-    (rollup,) = requests(rollups, instance)
-    assert span(rollup) == (FIRST, LATE)
+    found = requests(rollups, instance)
+    assert [request.asset_selection for request in found] == [
+        [dg.AssetKey("ip_traffic_hourly")],
+        [dg.AssetKey("ip_traffic_daily")],
+    ]
+    assert {span(request) for request in found} == {(FIRST, LATE)}
     assert requests(archives, instance) == []
-    execute(defs, ROLLUP, "ip_traffic_daily", (DAYS[0], TODAY))
+    execute(defs, ROLLUP, days=(DAYS[0], TODAY))
     assert requests(rollups, instance) == []
     (archive,) = requests(archives, instance)
     assert span(archive) == (FIRST, OLD)
@@ -165,8 +270,7 @@ def test_the_schedules_ask_for_what_is_due_and_nothing_else(
     assert requests(archives, instance) == []
     land_rows(settings.landing, DAYS[1], 100, 5)
     execute(defs, LOAD)
-    (late,) = requests(rollups, instance)
-    assert span(late) == (OLD, OLD)
+    assert {span(late) for late in requests(rollups, instance)} == {(OLD, OLD)}
 
 
 @pytest.mark.usefixtures("landed")
@@ -174,7 +278,7 @@ def test_several_tables_and_gaps_are_asked_for_in_one_tick(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, defs: dg.Definitions
 ) -> None:
     execute(defs, LOAD)
-    execute(defs, ROLLUP, "ip_traffic_daily", (DAYS[0], TODAY))
+    execute(defs, ROLLUP, days=(DAYS[0], TODAY))
     execute(defs, ARCHIVE, "ip_traffic_archive", (DAYS[1], DAYS[1]))
     monkeypatch.setenv("GATEWAY_HOT_DAYS", '{"ip_traffic": 6, "ip_traffic_daily": 0}')
     archives = automation.archive_schedule(load_settings(), catalog(load_settings()))
@@ -224,6 +328,7 @@ def test_everything_starts_by_itself(settings: Settings) -> None:
     for schedule in (
         automation.rollup_schedule(settings),
         automation.archive_schedule(settings, tables),
+        automation.answer_schedule(),
     ):
         assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
     for sensor in (partitions_sensor(settings, tables), report_sensor()):

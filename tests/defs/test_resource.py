@@ -11,10 +11,9 @@ from gateway_assets.archive.engine import UniversalArchiver
 from gateway_assets.defs.resource import GatewayResource
 from gateway_assets.hot.load import load
 from gateway_assets.hot.store import open_store
-from gateway_assets.rollups.drain import drain
 from gateway_assets.settings import Settings
-from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY
-from tests.traffic import TODAY, land_days
+from gateway_assets.tables import IP_TRAFFIC
+from tests.traffic import TODAY, land_days, roll_up
 
 DAYS = range(TODAY - 10, TODAY + 1)
 
@@ -24,7 +23,7 @@ def _both_tiers(settings: Settings) -> None:
     with open_store(settings.hot_database) as store:
         land_days(settings.landing, DAYS)
         load(store, IP_TRAFFIC, settings)
-        drain(store, IP_TRAFFIC_DAILY, settings)
+        roll_up(store, settings)
         UniversalArchiver(settings).archive_table(IP_TRAFFIC)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import AbstractContextManager
 from random import Random
@@ -19,10 +20,14 @@ from gateway_assets.rollups import drain as drain_module
 from gateway_assets.rollups.drain import drain
 from gateway_assets.settings import Settings, load_settings
 from gateway_assets.sources.ip_traffic import SOURCE
-from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY
-from tests.traffic import ORIGIN, TODAY, land_days, land_rows, row, total
+from gateway_assets.table import DAILY, Bucket, Table
+from gateway_assets.table import rolled_up as rolled_up_from
+from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY, IP_TRAFFIC_HOURLY
+from tests.traffic import ORIGIN, TODAY, land_days, land_rows, roll_up, row, total
 
 DAY = TODAY - 2
+ROLLUPS = (IP_TRAFFIC_HOURLY, IP_TRAFFIC_DAILY)
+NAMES = [table.name for table in ROLLUPS]
 
 
 def test_a_day_archived_at_the_wrong_moment_is_restored_first(
@@ -49,7 +54,7 @@ def test_a_day_archived_at_the_wrong_moment_is_restored_first(
     monkeypatch.setattr(drain_module, "writing", archive_first)
     monkeypatch.setattr(drain_module, "waiting_days", lambda *_: [DAY])
     drain(store, IP_TRAFFIC_DAILY, settings)
-    assert rolled_up(store) == recomputed(store)
+    assert rolled_up(store, IP_TRAFFIC_DAILY) == recomputed(store, IP_TRAFFIC_DAILY)
 
 
 def test_one_damaged_day_does_not_stop_the_others(
@@ -72,24 +77,26 @@ def test_one_damaged_day_does_not_stop_the_others(
         result.raise_failures()
 
 
-def recomputed(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
+def recomputed(connection: sqlite3.Connection, table: Table) -> list[tuple[object, ...]]:
+    width = {"ip_traffic_hourly": 3_600_000_000, "ip_traffic_daily": 86_400_000_000}[table.name]
     return connection.execute(
-        """
-        SELECT time / 86400000000 * 86400000000, host, backend, layer, remote_ip, process,
-               sum(tx_bytes), sum(rx_bytes), count(*), min(time), max(end_time)
-        FROM ip_traffic GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 5, 6
+        f"""
+        SELECT time / {width} * {width}, host, backend, layer, remote_ip, process,
+               sum(tx_bytes), sum(rx_bytes), count(*), min(time), max(end_time), unit
+        FROM ip_traffic GROUP BY 1, 2, 3, 4, 5, 6, 12 ORDER BY 1, 5, 6, 12
         """
     ).fetchall()
 
 
-def rolled_up(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
-    names = ", ".join(column.name for column in IP_TRAFFIC_DAILY.columns)
-    query = f"SELECT {names} FROM ip_traffic_daily ORDER BY time, remote_ip, process"
+def rolled_up(connection: sqlite3.Connection, table: Table) -> list[tuple[object, ...]]:
+    names = ", ".join(column.name for column in table.columns)
+    query = f"SELECT {names} FROM {table.name} ORDER BY time, remote_ip, process, unit"
     return connection.execute(query).fetchall()
 
 
+@pytest.mark.parametrize("table", ROLLUPS, ids=NAMES)
 def test_files_in_any_order_and_drains_between(
-    store: sqlite3.Connection, settings: Settings
+    store: sqlite3.Connection, settings: Settings, table: Table
 ) -> None:
     random = Random(7)
     arrivals = [(day, n) for day in range(TODAY - 3, TODAY + 1) for n in range(6)]
@@ -99,18 +106,24 @@ def test_files_in_any_order_and_drains_between(
         if random.random() < 0.5:
             load(store, IP_TRAFFIC, settings)
         if random.random() < 0.5:
-            drain(store, IP_TRAFFIC_DAILY, settings)
+            drain(store, table, settings)
     load(store, IP_TRAFFIC, settings)
-    drain(store, IP_TRAFFIC_DAILY, settings)
-    assert rolled_up(store) == recomputed(store)
+    drain(store, table, settings)
+    assert rolled_up(store, table) == recomputed(store, table)
+    query = f"SELECT DISTINCT time % {clock.DAY} / {clock.HOUR} FROM {table.name} ORDER BY 1"
+    hours = [hour for (hour,) in store.execute(query)]
+    assert hours == ([0, 1, 2] if table is IP_TRAFFIC_HOURLY else [0])
 
 
-def test_draining_twice_merges_once(store: sqlite3.Connection, settings: Settings) -> None:
+@pytest.mark.parametrize("table", ROLLUPS, ids=NAMES)
+def test_draining_twice_merges_once(
+    store: sqlite3.Connection, settings: Settings, table: Table
+) -> None:
     land_days(settings.landing, range(DAY, TODAY))
     load(store, IP_TRAFFIC, settings)
-    assert drain(store, IP_TRAFFIC_DAILY, settings).merged_rows == 240
-    assert drain(store, IP_TRAFFIC_DAILY, settings).merged_rows == 0
-    assert rolled_up(store) == recomputed(store)
+    assert drain(store, table, settings).merged_rows == 240
+    assert drain(store, table, settings).merged_rows == 0
+    assert rolled_up(store, table) == recomputed(store, table)
 
 
 def test_only_the_days_asked_for(store: sqlite3.Connection, settings: Settings) -> None:
@@ -131,22 +144,60 @@ def test_an_unknown_process_and_an_empty_name_stay_apart(
     assert store.execute(query).fetchall() == [(None, 2), ("", 2)]
 
 
-@pytest.mark.parametrize("grace", ["0", "24"])
-def test_late_rows_repair_a_day_whose_roll_up_is_archived(
-    monkeypatch: pytest.MonkeyPatch, store: sqlite3.Connection, grace: str
+@pytest.mark.parametrize("table", ROLLUPS, ids=NAMES)
+def test_units_of_one_process_stay_apart(
+    store: sqlite3.Connection, settings: Settings, table: Table
 ) -> None:
-    monkeypatch.setenv("GATEWAY_HOT_DAYS", '{"ip_traffic": 0, "ip_traffic_daily": 0}')
+    place = [column.name for column in SOURCE.columns].index("unit")
+    rows = [
+        (*row(DAY, 0)[:place], unit, *row(DAY, 0)[place + 1 :])
+        for unit in ("a.service", "b.service", None, "a.service")
+    ]
+    land(settings.landing, SOURCE, Stamp(ORIGIN, DAY * clock.DAY, 0), rows)
+    load(store, IP_TRAFFIC, settings)
+    drain(store, table, settings)
+    query = f"SELECT unit, samples FROM {table.name} ORDER BY unit"
+    assert store.execute(query).fetchall() == [(None, 1), ("a.service", 2), ("b.service", 1)]
+
+
+def test_buckets_that_lie_in_two_days_are_refused() -> None:
+    assert Bucket("5min", 300 * clock.SECOND, "five minutes").width == 300_000_000
+    with pytest.raises(ValueError, match="do not divide a day"):
+        Bucket("7min", 420 * clock.SECOND, "seven minutes")
+
+
+def test_a_key_that_came_later_may_be_null() -> None:
+    assert IP_TRAFFIC_DAILY.rollup
+    with pytest.raises(ValueError, match="may not be NULL"):
+        rolled_up_from(
+            IP_TRAFFIC,
+            DAILY,
+            by=("host",),
+            also_by=("remote_ip",),
+            states=IP_TRAFFIC_DAILY.rollup.states,
+            hot_days=1,
+            about="",
+        )
+
+
+@pytest.mark.parametrize("grace", ["0", "24"])
+@pytest.mark.parametrize("table", ROLLUPS, ids=NAMES)
+def test_late_rows_repair_a_day_whose_roll_up_is_archived(
+    monkeypatch: pytest.MonkeyPatch, store: sqlite3.Connection, grace: str, table: Table
+) -> None:
+    monkeypatch.setenv("GATEWAY_HOT_DAYS", json.dumps(dict.fromkeys(["ip_traffic", *NAMES], 0)))
     monkeypatch.setenv("GATEWAY_ARCHIVE_GRACE_HOURS", grace)
     settings = load_settings()
     archiver = UniversalArchiver(settings)
     for number in range(3):
         land_rows(settings.landing, DAY, number, 30)
         load(store, IP_TRAFFIC, settings)
-        result = drain(store, IP_TRAFFIC_DAILY, settings)
+        result = drain(store, table, settings)
         assert result.restored_days == ([clock.day_text(DAY)] if number else [])
+        roll_up(store, settings)
         archiver.archive_table(IP_TRAFFIC)
-        archiver.archive_table(IP_TRAFFIC_DAILY)
-        daily, raw = total(store, IP_TRAFFIC_DAILY, DAY), total(store, IP_TRAFFIC, DAY)
-        assert IP_TRAFFIC_DAILY.rollup
-        assert daily.sums == expected_sums(IP_TRAFFIC_DAILY.rollup, raw)
+        archiver.archive_table(table)
+        merged, raw = total(store, table, DAY), total(store, IP_TRAFFIC, DAY)
+        assert table.rollup
+        assert merged.sums == expected_sums(table.rollup, raw)
         assert raw.rows == 30 * (number + 1)

@@ -1,0 +1,90 @@
+"""What is looked at once a day, apart from any run of a stage, because it reads the whole ledger.
+
+Whether capture missed something is a warning: what it did count is right, and nothing is to wait
+for it. A row that stands nowhere, or twice, is an error.
+"""
+
+import dagster as dg
+
+from gateway_assets import clock
+from gateway_assets.defs.landing import raw_name
+from gateway_assets.hot.load import loaded_since
+from gateway_assets.hot.store import open_store, reading
+from gateway_assets.settings import Settings
+from gateway_assets.source import Source
+from gateway_assets.table import Table
+from gateway_assets.tables import TABLES
+from gateway_assets.tiers.catalog import find, tiered
+
+COMPLETE, EVERYWHERE = "capture_is_complete", "files_equal_both_tiers"
+
+
+def daily_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
+    """Both checks of every source."""
+    return [
+        check
+        for table in TABLES
+        if table.source
+        for check in (
+            _capture_is_complete(table, table.source, settings),
+            _files_equal_both_tiers(table, settings),
+        )
+    ]
+
+
+def checks_of(table: Table) -> list[dg.AssetCheckKey]:
+    """The checks of a source's table, by asset and name."""
+    assert table.source
+    return [
+        dg.AssetCheckKey(dg.AssetKey(raw_name(table.source)), COMPLETE),
+        dg.AssetCheckKey(dg.AssetKey(table.name), EVERYWHERE),
+    ]
+
+
+def _capture_is_complete(
+    table: Table, source: Source, settings: Settings
+) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        name=COMPLETE,
+        asset=raw_name(source),
+        description="Files came in during the last 24 hours, and all of them are complete: no "
+        "capture was interrupted and no event was lost before it was counted.",
+    )
+    def complete() -> dg.AssetCheckResult:
+        with open_store(settings.hot_database) as connection:
+            files, incomplete = loaded_since(connection, table, clock.now() - clock.DAY)
+        return dg.AssetCheckResult(
+            passed=files > 0 and not incomplete,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={
+                "files": files,
+                "incomplete_files": incomplete,
+                "incomplete_share": round(incomplete / files, 6) if files else 0.0,
+            },
+        )
+
+    return complete
+
+
+def _files_equal_both_tiers(table: Table, settings: Settings) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        name=EVERYWHERE,
+        asset=table.name,
+        blocking=True,
+        description="The footers of all files ever loaded, less what was removed on purpose, add "
+        "up to the rows and sums in the hot table and the archive.",
+    )
+    def equal() -> dg.AssetCheckResult:
+        from gateway_assets.archive.totals import owed, stored
+
+        with open_store(settings.hot_database) as connection, reading(connection):
+            two_tiers = tiered(connection, find(settings, table), settings)
+            wanted = owed(connection, two_tiers)
+            there = stored(connection, two_tiers, settings.archive)
+        figures = {"rows": there.rows, **there.sums}
+        missing = {"missing_rows": wanted.rows - there.rows}
+        for name, value in wanted.sums.items():
+            missing[f"missing_{name}"] = value - there.sums[name]
+        return dg.AssetCheckResult(passed=wanted == there, metadata={**figures, **missing})
+
+    return equal
