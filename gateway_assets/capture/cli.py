@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from gateway_assets import clock
+from gateway_assets.capture.attributed import attributed
 from gateway_assets.capture.backend import Options
 from gateway_assets.capture.backends import BACKENDS, open_backend
 from gateway_assets.capture.daemon import Plan, Stop, Summary, run
@@ -73,6 +74,8 @@ def _run(asked: argparse.Namespace) -> int:
         raise UsageError("a replay ends with its file", hint="leave out --duration")
     options = Options(asked.interface, asked.local_net, asked.file, asked.start)
     backend = open_backend(name, options)
+    if asked.attribution:
+        backend = attributed(backend)
     try:
         duration = float(asked.interval) if asked.once and backend.live else asked.duration
         plan = Plan(root, asked.host, asked.interval * clock.SECOND, duration)
@@ -133,6 +136,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     option("--duration", metavar="SECONDS", type=_duration, help="stop after so long")
     option("--once", action="store_true", help="one interval, or the whole file, then stop")
+    option(
+        "--attribution",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="name processes by the sockets of this host, where packets are counted (iftop)",
+    )
     option("--data-dir", metavar="DIR", help="default: GATEWAY_DATA_DIR or ./data")
     option("--host", default=socket.gethostname(), help="default: this host's name")
     option("--json", action="store_true", help="print the summary as one JSON object")
