@@ -6,7 +6,7 @@ kernel), UDP without. Packets may be reported a little after they passed, so the
 look before count as well. The bytes of a remote belong, in this order, to
 
     the only holder of sockets to it                        socket
-    several, in the proportion of their sockets' bytes      shared
+    several, in the proportion of their TCP segments        shared
     several of whom that is not known: UDP is among them,
     or no counter has moved                                 ambiguous   no process is named
     who held the last socket to it, ended a minute ago
@@ -14,8 +14,10 @@ look before count as well. The bytes of a remote belong, in this order, to
     nobody here, and this host forwards packets             forwarded
     nobody known                                            unknown
 
-A holder is a process (pid and start time) and its unit. A part whose holder is not known, such as
-that of a connection that began and ended between two looks, is ``unknown``, too.
+A socket's segments are its payload, also what was sent again, and a header for each segment; so
+who only acknowledges gets what that takes. A holder is a process (pid and start time) and its
+unit. A part whose holder is not known, such as that of a connection that began and ended between
+two looks, is ``unknown``, too.
 
 Not known are the remotes of UDP sockets that are not connected, of raw sockets and of other
 network namespaces. On a host that forwards, packets of theirs are called ``forwarded``.
@@ -39,6 +41,8 @@ _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 _KEEP = 4096  # ended sockets per look, remotes of ended sockets, sockets absent from a dump
 _REMEMBERED = 60.0  # seconds: as long as Linux keeps the ends of a closed connection (TIME_WAIT)
 _FORWARDING = ("/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding")
+
+_IPV4_HEADERS, _IPV6_HEADERS = 52, 72  # of IP and of TCP with its usual option, timestamps
 
 Moved = dict[Holder, list[int]]  # whose: bytes sent and received by their TCP sockets
 
@@ -67,7 +71,7 @@ class Attribution:
         """Raises OSError when the kernel does not list its sockets."""
         self._link = Link()
         self._holders = Holders()
-        self._sockets: dict[int, tuple[Holder, int, int]] = {}  # by cookie: bytes at the last look
+        self._sockets: dict[int, tuple[Holder, int, int]] = {}  # by cookie: bytes so far
         self._before, self._now, self._next = _Look(), _Look(), _Look()
         self._ended: dict[str, tuple[float, Holder | None]] = {}  # None: several
         self._lost = 0
@@ -125,32 +129,29 @@ class Attribution:
     def _shared(
         self, moment: int, remote: str, tx: int, rx: int, holders: list[Holder]
     ) -> Iterator[Delta]:
-        moved = self._known_shares(remote)
-        if not moved:
+        sent, received = (self._known_shares(remote, holders, way) for way in (0, 1))
+        if not sent and not received:
             units = {holder.unit for holder in holders}
             unit = units.pop() if len(units) == 1 else None
             yield Delta(moment, remote, None, None, tx, rx, unit, "ambiguous")
             return
-        both = [sum(counts) for counts in moved.values()]
-        sent, received = ([counts[way] for counts in moved.values()] for way in (0, 1))
-        # Where data goes one way, only acknowledgements go the other, and to the same sockets.
-        sending = divide(tx, sent if any(sent) else both)
-        receiving = divide(rx, received if any(received) else both)
-        for holder, part_tx, part_rx in zip(moved, sending, receiving, strict=True):
+        sending, receiving = divide(tx, sent or received), divide(rx, received or sent)
+        for holder, part_tx, part_rx in zip(holders, sending, receiving, strict=True):
             how = "unknown" if holder == UNKNOWN else "shared"
             if part_tx or part_rx:
                 yield _delta(moment, remote, holder, part_tx, part_rx, how)
 
-    def _known_shares(self, remote: str) -> Moved:
-        """What moved since the last look, or else before it; empty when that is not known."""
+    def _known_shares(self, remote: str, holders: list[Holder], way: int) -> list[int]:
+        """What each moved since the last look, or else before it; empty when that is not known."""
         looks = (self._now, self._before)
         if any(remote in look.uncounted for look in looks):
-            return {}
+            return []
         for look in looks:
             moved = look.moved.get(remote, {})
-            if any(any(counts) for counts in moved.values()):
-                return moved
-        return {}
+            weights = [moved[holder][way] if holder in moved else 0 for holder in holders]
+            if any(weights):
+                return weights
+        return []
 
     def _of_nobody(self, moment: int, remote: str, tx: int, rx: int) -> Delta:
         ended, last = self._ended.get(remote, (-_REMEMBERED, UNKNOWN))
@@ -165,10 +166,14 @@ class Attribution:
     def _count(self, found: TcpSocket) -> None:
         known, sent, received = self._sockets.get(found.cookie, (None, 0, 0))
         holder = self._holders.holder(found, known)
-        self._sockets[found.cookie] = (holder, found.sent, found.received)
-        # A segment that is sent again lowers what was sent until the kernel has counted both.
-        sent, received = max(0, found.sent - sent), max(0, found.received - received)
-        self._next.add(_remote(found.connection), holder, sent, received)
+        remote = _remote(found.connection)
+        header = _IPV6_HEADERS if ":" in remote else _IPV4_HEADERS
+        all_sent = found.sent + found.sent_again + header * found.segments_out
+        all_received = found.received + header * found.segments_in
+        # The kernel counts segments in 32 bits: when they begin anew, a look goes without.
+        sent, received = max(0, all_sent - sent), max(0, all_received - received)
+        self._next.add(remote, holder, sent, received)
+        self._sockets[found.cookie] = (holder, all_sent, all_received)
 
     def _forget_absent(self, present: set[int]) -> None:
         """Bound what lost events leave behind; a process may hold an absent socket for long."""
@@ -182,13 +187,16 @@ class Attribution:
         self._forwarding = _is_forwarding()
 
     def _remember(self, old: _Look) -> None:
+        """Note for each remote who no longer talks to it."""
         moment = time.monotonic()
-        for remote in old.moved.keys() - self._before.moved.keys() - self._now.moved.keys():
-            holders: set[Holder | None] = {*old.moved[remote]}
-            ended, last = self._ended.pop(remote, (-_REMEMBERED, None))
-            if moment - ended < _REMEMBERED:
-                holders.add(last)
-            self._ended[remote] = (moment, holders.pop() if len(holders) == 1 else None)
+        for remote, holders in old.moved.items():
+            before, now = self._before.moved.get(remote, {}), self._now.moved.get(remote, {})
+            gone: set[Holder | None] = {h for h in holders if h not in before and h not in now}
+            if gone:
+                ended, last = self._ended.pop(remote, (-_REMEMBERED, None))
+                if moment - ended < _REMEMBERED:
+                    gone.add(last)
+                self._ended[remote] = (moment, gone.pop() if len(gone) == 1 else None)
         while len(self._ended) > _KEEP:
             del self._ended[next(iter(self._ended))]
 

@@ -32,13 +32,10 @@ _TCP_INFO_WITH_BYTES_RETRANS = 216  # Linux 4.19
 
 _HEADER = struct.Struct("=IHHII")
 _REQUEST_BODY = struct.Struct("=BBBxI")
-_MESSAGE = struct.Struct("=BBxx2s2s16s16sI8sIIIII")  # struct inet_diag_msg
+_MESSAGE = struct.Struct("=BBxxHH16s16sIIIIIIII")  # struct inet_diag_msg; ports big-endian
 _ATTRIBUTE = struct.Struct("=HH")
 _PORT = struct.Struct(">H")
-_COOKIE = struct.Struct("=II")
-_ACKED_RECEIVED = struct.Struct("=QQ")
-_SENT_RETRANS = struct.Struct("=QQ")
-_U32 = struct.Struct("=I")
+_COUNTERS = struct.Struct("=QQII8xI44xQQ")  # of struct tcp_info, from tcpi_bytes_acked on
 _U64 = struct.Struct("=Q")
 
 
@@ -64,7 +61,10 @@ class TcpSocket(NamedTuple):
     received: int
     sent: int  # payload handed to the network, each byte once
     data_segments: int  # segments with payload received
-    cgroup: int = 0  # id of its cgroup v2, 0 when it is not told: in the last event never
+    cgroup: int = 0  # id of its cgroup v2; 0 when it is not told, as when it is destroyed
+    sent_again: int = 0  # payload in segments that were sent once more
+    segments_out: int = 0  # all of them: with payload, without, and sent again
+    segments_in: int = 0
 
 
 class UdpSocket(NamedTuple):
@@ -120,9 +120,8 @@ def parse_socket(payload: bytes) -> TcpSocket | None:
     if info < 0:
         return None
     cookie, connection, unread, inode = _head(payload)
-    acked, received = _ACKED_RECEIVED.unpack_from(payload, info + 120)
-    (data_segments,) = _U32.unpack_from(payload, info + 152)
-    sent, again = _SENT_RETRANS.unpack_from(payload, info + 200)
+    counters = _COUNTERS.unpack_from(payload, info + 120)
+    acked, received, segments_out, segments_in, data_segments, sent, again = counters
     return TcpSocket(
         cookie,
         payload[info],  # tcpi_state: read closer to the counters than idiag_state
@@ -134,6 +133,9 @@ def parse_socket(payload: bytes) -> TcpSocket | None:
         sent - again,
         data_segments,
         cgroup,
+        again,
+        segments_out,
+        segments_in,
     )
 
 
@@ -148,10 +150,9 @@ def parse_udp(payload: bytes) -> UdpSocket | None:
 def _head(payload: bytes) -> tuple[int, Connection, int, int]:
     """Cookie, ends, length of the receive queue and inode."""
     fields = _MESSAGE.unpack_from(payload)
-    family, _, local_port, remote_port, local, remote, _, cookie, _, unread, _, _, inode = fields
-    low, high = _COOKIE.unpack(cookie)
-    (near,), (far,) = _PORT.unpack(local_port), _PORT.unpack(remote_port)
-    return high << 32 | low, Connection(family, near, far, local, remote), unread, inode
+    family, _, near, far, local, remote, _, low, high, _, unread, _, _, inode = fields
+    connection = Connection(family, socket.ntohs(near), socket.ntohs(far), local, remote)
+    return high << 32 | low, connection, unread, inode
 
 
 def _attributes(payload: bytes) -> tuple[int, int]:
