@@ -17,9 +17,14 @@ else and is the only one with a network privilege.
 ``kernel_bytes``  what the kernel says has passed an interface
 ``top``         who talks most, in the terminal
 ``outbox``      finished intervals on their way to landing files
-``netlink``     INET_DIAG messages: the kernel's TCP sockets as bytes
+``netlink``     INET_DIAG messages: the kernel's sockets as bytes
 ``payload``     TCP payload out of the kernel's counters, to the byte
+``holders``     whose a socket is: its process and its unit
 ``processes``   which process holds which socket
+``units``       systemd units by cgroup
+``attributed``  a backend of packets, with the processes they belong to
+``attribution`` whose a remote's bytes are, by the sockets that talk to it
+``shares``      a number divided so that its parts add up
 ``child``       a child process that does not buffer and does not outlive this one
 ``iftop_text``  iftop's text output
 ``recorded``    recorded rows as JSON lines

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from gateway_assets import clock
 from gateway_assets.capture.addresses import parse_address
+from gateway_assets.capture.attributed import attributed
 from gateway_assets.capture.backend import Backend, Options
 from gateway_assets.capture.backends import BACKENDS, open_backend
 from gateway_assets.capture.counters import Policy
@@ -80,6 +81,8 @@ def _run(asked: argparse.Namespace) -> int:
         raise UsageError("a replay ends with its file", hint="leave out --duration")
     options = Options(asked.interface, asked.local_net, asked.file, asked.start)
     backend = open_backend(name, options)
+    if asked.attribution:
+        backend = attributed(backend)
     if asked.command == "top":
         return _top(backend, asked, stop)
     asked.interval = asked.interval or 30
@@ -175,6 +178,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     option("--duration", metavar="SECONDS", type=_duration, help="stop after so long")
     option("--once", action="store_true", help="one interval, or the whole file, then stop")
+    option(
+        "--attribution",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="name processes by the sockets of this host, where packets are counted (iftop)",
+    )
     option("--data-dir", metavar="DIR", help="default: GATEWAY_DATA_DIR or ./data")
     option("--host", default=socket.gethostname(), help="default: this host's name")
     option(

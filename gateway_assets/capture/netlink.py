@@ -1,4 +1,4 @@
-"""INET_DIAG on the wire: the kernel's own list of TCP sockets, asked for and read as bytes.
+"""INET_DIAG on the wire: the kernel's own list of sockets, asked for and read as bytes.
 
 Layouts are those of ``linux/netlink.h``, ``linux/inet_diag.h`` and ``linux/tcp.h``. Requests are
 built and replies parsed by pure functions; ``Link`` is the only part that touches a socket.
@@ -18,30 +18,29 @@ NETLINK_SOCK_DIAG = 4
 SOCK_DIAG_BY_FAMILY = 20
 TCP_DESTROY_GROUPS = 0b0101  # SKNLGRP_INET_TCP_DESTROY and SKNLGRP_INET6_TCP_DESTROY
 
+ESTABLISHED = 1  # of a UDP socket: connected, so that it has one remote
 FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSE = 4, 5, 6, 7
 CLOSE_WAIT, LAST_ACK, LISTEN, CLOSING = 8, 9, 10, 11
 _ANY_STATE = 0xFFF & ~(1 << TIME_WAIT)
 
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _REQUEST, _DUMP = 0x001, 0x300
-_INET_DIAG_INFO = 2
+_INET_DIAG_INFO, _INET_DIAG_CGROUP_ID = 2, 21
 _NO_COOKIE = b"\xff" * 8
 _AT_ONCE = 10_000  # so that a flood of ends cannot keep the caller from stopping
 _TCP_INFO_WITH_BYTES_RETRANS = 216  # Linux 4.19
 
 _HEADER = struct.Struct("=IHHII")
 _REQUEST_BODY = struct.Struct("=BBBxI")
-_MESSAGE = struct.Struct("=BBxx2s2s16s16sI8sIIIII")  # struct inet_diag_msg
+_MESSAGE = struct.Struct("=BBxxHH16s16sIIIIIIII")  # struct inet_diag_msg; ports big-endian
 _ATTRIBUTE = struct.Struct("=HH")
 _PORT = struct.Struct(">H")
-_COOKIE = struct.Struct("=II")
-_ACKED_RECEIVED = struct.Struct("=QQ")
-_SENT_RETRANS = struct.Struct("=QQ")
-_U32 = struct.Struct("=I")
+_COUNTERS = struct.Struct("=QQII8xI44xQQ")  # of struct tcp_info, from tcpi_bytes_acked on
+_U64 = struct.Struct("=Q")
 
 
 class Connection(NamedTuple):
-    """The two ends of a TCP socket as the kernel keys them: for asking about it again."""
+    """The two ends of a socket as the kernel keys them: for asking about it again."""
 
     family: int
     local_port: int
@@ -62,12 +61,31 @@ class TcpSocket(NamedTuple):
     received: int
     sent: int  # payload handed to the network, each byte once
     data_segments: int  # segments with payload received
+    cgroup: int = 0  # id of its cgroup v2; 0 when it is not told, as when it is destroyed
+    sent_again: int = 0  # payload in segments that were sent once more
+    segments_out: int = 0  # all of them: with payload, without, and sent again
+    segments_in: int = 0
+
+
+class UdpSocket(NamedTuple):
+    """One UDP socket as the kernel describes it in a dump; it counts no bytes."""
+
+    cookie: int
+    connection: Connection
+    inode: int
+    cgroup: int
 
 
 def dump_request(family: int) -> bytes:
     """Ask for every TCP socket of an address family, with its ``tcp_info``."""
     wanted = 1 << (_INET_DIAG_INFO - 1)
     body = _REQUEST_BODY.pack(family, socket.IPPROTO_TCP, wanted, _ANY_STATE) + bytes(48)
+    return _message(_REQUEST | _DUMP, body)
+
+
+def connected_udp_request(family: int) -> bytes:
+    """Ask for every UDP socket of an address family that has one remote."""
+    body = _REQUEST_BODY.pack(family, socket.IPPROTO_UDP, 0, 1 << ESTABLISHED) + bytes(48)
     return _message(_REQUEST | _DUMP, body)
 
 
@@ -98,19 +116,14 @@ def parse_socket(payload: bytes) -> TcpSocket | None:
     """A socket from an ``inet_diag_msg``; None when it carries no byte counters."""
     if len(payload) < _MESSAGE.size:
         return None
-    fields = _MESSAGE.unpack_from(payload)
-    family, _, local_port, remote_port, local, remote, _, cookie, _, unread, _, _, inode = fields
-    info = _attribute(payload, _INET_DIAG_INFO)
+    info, cgroup = _attributes(payload)
     if info < 0:
         return None
-    acked, received = _ACKED_RECEIVED.unpack_from(payload, info + 120)
-    (data_segments,) = _U32.unpack_from(payload, info + 152)
-    sent, again = _SENT_RETRANS.unpack_from(payload, info + 200)
-    low, high = _COOKIE.unpack(cookie)
-    (near,), (far,) = _PORT.unpack(local_port), _PORT.unpack(remote_port)
-    connection = Connection(family, near, far, local, remote)
+    cookie, connection, unread, inode = _head(payload)
+    counters = _COUNTERS.unpack_from(payload, info + 120)
+    acked, received, segments_out, segments_in, data_segments, sent, again = counters
     return TcpSocket(
-        high << 32 | low,
+        cookie,
         payload[info],  # tcpi_state: read closer to the counters than idiag_state
         connection,
         inode,
@@ -119,20 +132,44 @@ def parse_socket(payload: bytes) -> TcpSocket | None:
         received,
         sent - again,
         data_segments,
+        cgroup,
+        again,
+        segments_out,
+        segments_in,
     )
 
 
-def _attribute(payload: bytes, wanted: int) -> int:
-    """Where an attribute's value begins, or -1 when it is missing or too short."""
+def parse_udp(payload: bytes) -> UdpSocket | None:
+    """A UDP socket from an ``inet_diag_msg``; None when it is cut."""
+    if len(payload) < _MESSAGE.size:
+        return None
+    cookie, connection, _, inode = _head(payload)
+    return UdpSocket(cookie, connection, inode, _attributes(payload)[1])
+
+
+def _head(payload: bytes) -> tuple[int, Connection, int, int]:
+    """Cookie, ends, length of the receive queue and inode."""
+    fields = _MESSAGE.unpack_from(payload)
+    family, _, near, far, local, remote, _, low, high, _, unread, _, _, inode = fields
+    connection = Connection(family, socket.ntohs(near), socket.ntohs(far), local, remote)
+    return high << 32 | low, connection, unread, inode
+
+
+def _attributes(payload: bytes) -> tuple[int, int]:
+    """Where ``tcp_info`` begins, -1 when it is missing or too short; the cgroup's id, or 0."""
+    info, cgroup = -1, 0
     offset = _MESSAGE.size
     while offset + 4 <= len(payload):
         length, kind = _ATTRIBUTE.unpack_from(payload, offset)
         if length < 4 or offset + length > len(payload):
-            return -1
-        if kind & 0x3FFF == wanted:
-            return offset + 4 if length - 4 >= _TCP_INFO_WITH_BYTES_RETRANS else -1
+            break
+        kind &= 0x3FFF
+        if kind == _INET_DIAG_INFO and length - 4 >= _TCP_INFO_WITH_BYTES_RETRANS:
+            info = offset + 4
+        elif kind == _INET_DIAG_CGROUP_ID and length == 12:
+            (cgroup,) = _U64.unpack_from(payload, offset + 4)
         offset += (length + 3) & ~3
-    return -1
+    return info, cgroup
 
 
 class Link:
@@ -166,16 +203,26 @@ class Link:
 
     def dump(self, family: int) -> Iterator[TcpSocket]:
         """Every TCP socket of an address family that has byte counters."""
-        self._asking.send(dump_request(family))
+        for payload in self._answers(dump_request(family)):
+            found = parse_socket(payload)
+            if found:
+                yield found
+
+    def connected_udp(self, family: int) -> Iterator[UdpSocket]:
+        """Every UDP socket of an address family that has one remote."""
+        for payload in self._answers(connected_udp_request(family)):
+            found = parse_udp(payload)
+            if found:
+                yield found
+
+    def _answers(self, request: bytes) -> Iterator[bytes]:
+        self._asking.send(request)
         while True:
             for kind, payload in messages(self._asking.recv(1 << 18)):
-                if kind == _NLMSG_DONE:
+                if kind in (_NLMSG_DONE, _NLMSG_ERROR):
+                    _raise_error(payload)  # a missing module is told by the end of the dump
                     return
-                if kind == _NLMSG_ERROR:
-                    _raise_error(payload)
-                found = parse_socket(payload)
-                if found:
-                    yield found
+                yield payload
 
     def state(self, connection: Connection) -> int:
         """The state of what remains under these two ends; 0 when there is nothing."""
@@ -205,5 +252,5 @@ class Link:
 
 def _raise_error(payload: bytes) -> None:
     (code,) = struct.unpack_from("=i", payload)
-    if code:
+    if code < 0:
         raise OSError(-code, os.strerror(-code))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway_assets.capture.backend import Backend, Options
+from gateway_assets.capture import netlink
+from gateway_assets.capture.backend import Backend, Delta, Options
 from gateway_assets.capture.backends import BACKENDS, open_backend
 from gateway_assets.capture.backends.sockdiag import SockDiag
+from gateway_assets.capture.holders import UNKNOWN
 from gateway_assets.capture.processes import Owner
 from gateway_assets.errors import UsageError
 
@@ -96,7 +99,58 @@ def test_what_was_sent_before_the_start_is_not_counted() -> None:
             backend.close()
     assert sum(delta.tx_bytes for delta in mine) == sum(delta.rx_bytes for delta in mine) == 7
     name = Path("/proc/self/comm").read_text().strip()
-    assert {delta.process for delta in mine} == {name}
+    assert {(delta.process, delta.attribution) for delta in mine} == {(name, "socket")}
+
+
+def talk_between_dumps(*listeners: socket.socket) -> dict[str, Delta]:
+    """A connection that no dump shows, by its remote address: what is told of its two ends."""
+    backend = SockDiag()
+    backend._next = float("inf")
+    address = ("127.77.1.1", 0)
+    with socket.create_connection(listeners[0].getsockname(), source_address=address) as client:
+        client.sendall(bytes(9))
+        accepted = select.select(listeners, [], [])[0][0].accept()[0]
+        accepted.recv(9)
+        accepted.close()
+    told: dict[str, Delta] = {}
+    while not told.keys() >= {"127.77.1.1", "127.77.1.2"}:
+        told |= {delta.remote_ip: delta for delta in backend.read(0.1)}
+    backend.close()
+    return told
+
+
+def test_a_connection_too_short_for_a_dump_is_of_its_listener() -> None:
+    with socket.create_server(("127.77.1.2", 0)) as listener:
+        told = talk_between_dumps(listener)
+    accepted, outgoing = told["127.77.1.1"], told["127.77.1.2"]
+    assert (accepted.pid, accepted.attribution) == (os.getpid(), "socket")
+    assert (outgoing.pid, outgoing.attribution) == (None, "unknown")
+
+
+def test_of_several_listeners_at_one_end_none_is_named() -> None:
+    with socket.create_server(("127.77.1.2", 0), reuse_port=True) as ours:
+        port = str(ours.getsockname()[1])
+        program = (
+            "import socket, sys; at = ('127.77.1.2', int(sys.argv[1]))\n"
+            "theirs = socket.create_server(at, reuse_port=True); print(flush=True)\n"
+            "while True: theirs.accept()[0].recv(9)\n"
+        )
+        command = [sys.executable, "-c", program, port]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
+            assert other.stdout
+            other.stdout.readline()
+            ours.setblocking(False)
+            backend = SockDiag()
+            ends = netlink.Connection(
+                socket.AF_INET, int(port), 1, socket.inet_aton("127.77.1.2") + bytes(12), bytes(16)
+            )
+            assert backend._holders.listener(ends) == UNKNOWN
+            other.kill()
+        backend._poll()
+        holder = backend._holders.listener(ends)
+        backend.close()
+    assert holder
+    assert holder.owner.pid == os.getpid()
 
 
 def test_a_flood_beyond_the_buffer_is_said() -> None:

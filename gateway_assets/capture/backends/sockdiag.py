@@ -4,6 +4,9 @@ Once a second all sockets are dumped; in between the kernel announces each destr
 its final counters, so that no connection is too short to be counted. Connections that were open
 at the start count from there on. Both ends of a local connection are counted, each for its own
 process. Not seen: UDP and QUIC, forwarded traffic, other network namespaces.
+
+Process and unit of a connection are remembered until its end, whose announcement no longer names
+them. An outgoing connection that began and ended between two dumps is of an ``unknown`` process.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from functools import partial
 from gateway_assets import clock
 from gateway_assets.capture.addresses import address_text
 from gateway_assets.capture.backend import Backend, Delta, Options
+from gateway_assets.capture.holders import Holder, Holders
 from gateway_assets.capture.netlink import (
     FIN_WAIT2,
     LISTEN,
@@ -27,15 +31,14 @@ from gateway_assets.capture.netlink import (
     TcpSocket,
 )
 from gateway_assets.capture.payload import final_payload, open_payload, with_memory
-from gateway_assets.capture.processes import NOBODY, Owner, Processes
+from gateway_assets.capture.processes import Owner
 from gateway_assets.errors import CaptureError, UsageError
 
 PAUSE = 1.0  # seconds between two dumps
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 _KEEP_ABSENT = 10_000
-_ANY_ADDRESS = bytes(16)
 
-Counted = tuple[TcpSocket, Owner, int, int]  # as last dumped, its owner, payload reported: tx, rx
+Counted = tuple[TcpSocket, Holder, int, int]  # as last dumped, whose, payload reported: tx, rx
 
 
 class SockDiag:
@@ -47,8 +50,7 @@ class SockDiag:
         self.parse_errors = 0
         self.lost_events = 0
         self._link = Link()
-        self._processes = Processes()
-        self._listeners: dict[tuple[bytes, int], Owner] = {}
+        self._holders = Holders()
         self._counted: dict[int, Counted] = {}
         self._owed: dict[tuple[str, Owner], tuple[int, int]] = {}
         self._lost_at_dump = 0
@@ -74,12 +76,7 @@ class SockDiag:
 
     def _poll(self) -> list[Delta]:
         sockets = [found for family in _FAMILIES for found in self._link.dump(family)]
-        self._processes.look_up(found.inode for found in sockets)
-        owner = self._processes.owner
-        listening = [found for found in sockets if found.state == LISTEN]
-        self._listeners = {
-            (at.connection.local, at.connection.local_port): owner(at.inode) for at in listening
-        }
+        self._holders.look_up(sockets)
         if self._lost_at_dump != self.lost_events:
             self._lost_at_dump = self.lost_events
             self._forget_absent({found.cookie for found in sockets})
@@ -113,23 +110,19 @@ class SockDiag:
     def _remains(self, ends: Connection) -> int:
         """What is left of a connection; its listener may have gone, or its ends be in use again."""
         left = self._link.state(ends)
-        if left not in (TIME_WAIT, FIN_WAIT2) and self._listener(ends):
+        if left not in (TIME_WAIT, FIN_WAIT2) and self._holders.listener(ends):
             return LISTEN
         return left
 
-    def _listener(self, ends: Connection) -> Owner | None:
-        """Who listens at the near end: the port alone may also be another's outgoing one."""
-        exact = self._listeners.get((ends.local, ends.local_port))
-        return exact or self._listeners.get((_ANY_ADDRESS, ends.local_port))
-
     def _delta(self, found: TcpSocket, moment: int, received: int) -> Delta:
         before = self._counted.get(found.cookie)
-        owner, tx, rx = before[1:] if before else (NOBODY, 0, 0)
-        owner = self._owner(found, owner)
-        self._counted[found.cookie] = (found, owner, found.sent, received)
+        known, tx, rx = before[1:] if before else (None, 0, 0)
+        holder = self._holders.holder(found, known)
+        self._counted[found.cookie] = (found, holder, found.sent, received)
         remote = address_text(found.connection.family, found.connection.remote)
-        tx, rx = self._settled((remote, owner), found.sent - tx, received - rx)
-        return Delta(moment, remote, owner.process, owner.pid, tx, rx)
+        tx, rx = self._settled((remote, holder.owner), found.sent - tx, received - rx)
+        pid, process, _ = holder.owner
+        return Delta(moment, remote, process, pid, tx, rx, holder.unit, holder.attribution)
 
     def _settled(self, key: tuple[str, Owner], tx: int, rx: int) -> tuple[int, int]:
         """A delta is never negative; what was counted too high comes off the next ones.
@@ -142,13 +135,6 @@ class SockDiag:
             if tx < 0 or rx < 0:
                 self._owed[key] = (max(0, -tx), max(0, -rx))
         return max(0, tx), max(0, rx)
-
-    def _owner(self, found: TcpSocket, known: Owner) -> Owner:
-        if known.pid is None:
-            known = self._processes.owner(found.inode)
-        if known.pid is None:  # too short for a dump, or not accepted yet: who listens there
-            known = self._listener(found.connection) or NOBODY
-        return known
 
     def _forget_absent(self, present: set[int]) -> None:
         """Bound what lost events leave behind.
