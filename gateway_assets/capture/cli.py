@@ -27,7 +27,8 @@ backends:
 examples:
   gateway-capture                                 every TCP connection, until stopped
   gateway-capture --once --interval 5             five seconds of it
-  gateway-capture --backend iftop -i eth0         every packet of eth0
+  gateway-capture --backend packet -i eth0        every packet of eth0, exact
+  gateway-capture --backend packet -i eth1 --local-net 192.168.0.0/16,fd00::/8
   gateway-capture --backend iftop -i lo --local-net 127.0.0.1/32 --duration 60
   gateway-capture --backend replay --file iftop.txt --json
 """
@@ -97,7 +98,7 @@ def _as_text(summary: Summary) -> str:
     if summary.already_landed:
         lines.append(f"{summary.already_landed:,} files had already landed")
     if summary.parse_errors:
-        lines.append(f"{summary.parse_errors:,} lines could not be read")
+        lines.append(f"{summary.parse_errors:,} lines or packets could not be read")
     if not summary.complete:
         lines.append(f"incomplete: {summary.lost_events:,} losses before counting")
     return "\n".join(lines) + "\n"
@@ -114,8 +115,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     option = parser.add_argument
     option("--backend", choices=["auto", *BACKENDS], default="auto", help="default: auto")
-    option("-i", "--interface", metavar="NAME", help="network interface (iftop)")
-    option("--local-net", metavar="NET", help="which addresses are the near side (iftop)")
+    option("-i", "--interface", metavar="NAME", help="network interface (packet, iftop)")
+    option("--local-net", metavar="NET", help="which addresses are the near side (packet, iftop)")
     option("--file", metavar="FILE", help="iftop transcript or recorded rows (replay)")
     option(
         "--start",

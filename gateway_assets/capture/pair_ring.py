@@ -20,7 +20,7 @@ from gateway_assets.capture.packet_socket import OUTGOING, SOL_PACKET, PacketSoc
 
 MAX_PAIRS = 1 << 15
 BLOCKS = 32
-_BLOCK = 1 << 17  # bytes; about 900 headers
+_BLOCK = 1 << 17  # bytes; about 680 headers
 _FRAME = 1 << 11  # only has to divide a block: version 3 packs frames of any length
 _RETIRE = 50  # milliseconds until a block that is not full is handed over
 _LAST = 1.0  # seconds the kernel is given to hand over the last block
