@@ -27,8 +27,7 @@ needs_root = pytest.mark.skipif(os.getuid() != 0, reason="a network namespace ne
 
 def play(scenario: str) -> Any:
     command = ["unshare", "-n", "--", sys.executable, str(PLAY), scenario]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60, check=True)
     return json.loads(done.stdout)
 
 
@@ -56,6 +55,11 @@ def test_loopback_counts_once_while_it_is_read_all_the_time() -> None:
     missing = sum(exact[remote][0] - sizes[0] for remote, sizes in totals.items())
     assert (errors, totals.keys()) == (0, exact.keys())
     assert 80 * lost <= missing <= 100 * lost
+
+
+@needs_root
+def test_many_pairs_each_new_to_two_processors_at_once() -> None:
+    assert play("spread") == [20_000, [[40, 0], [40, 0]], 0, 0]
 
 
 @needs_root
@@ -126,19 +130,22 @@ def test_reports_come_by_themselves() -> None:
 
 
 @needs_root
-def test_down_renamed_and_up_is_survived_and_gone_is_an_error() -> None:
+def test_down_renamed_and_up_is_survived_and_gone_is_an_error(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     totals, gone = {"198.51.100.1": [60, 0]}, "the interface near has gone"
     assert play("down_and_gone") == {
         "totals": {"map": totals, "ring": totals},
         "reasons": {"map": gone, "ring": gone},
     }
+    assert capfd.readouterr().err.count("near is down; nothing to count until it is up") == 2
 
 
 @needs_root
 def test_what_does_not_fit_is_said() -> None:
     found = play("too_many")
     assert found["map"] == [8 * 100, 100, 12]
-    assert (found["crowded"], found["waited"]) == (4, True)
+    assert (found["crowded"], found["waited"]) == ([4, False], True)
     size, lost, afterwards = found["ring"]
     assert lost > 0
     assert size + 100 * lost == 5021 * 100
