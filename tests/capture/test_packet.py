@@ -118,6 +118,7 @@ def test_random_damage_is_judged_alike_in_the_kernel_and_here() -> None:
 
 
 @needs_root
+@pytest.mark.skipif(not Path("/dev/net/tun").exists(), reason="needs /dev/net/tun")
 def test_an_interface_without_link_headers() -> None:
     totals = {"10.3.0.2": [128, 0], "192.0.2.1": [0, 20], "2001:db8::1": [0, 40]}
     assert play("tun") == both(totals, 2, 0)

@@ -3,7 +3,9 @@
 The kernel counts, where eBPF is allowed; else this process reads the header of every packet. Both
 see packets as the kernel handles them: where it leaves cutting into segments to the network card,
 many segments are one packet with one header, as for any program on this host. Counted is the
-outermost IP packet; what is no IP is left out. Which end is the remote: see ``capture.sides``.
+outermost IP packet, behind VLAN tags, too; other frames (ARP, PPPoE, MPLS) are left out. On
+loopback each packet leaves and arrives, and counts once, as sent. Which end is the remote: see
+``capture.sides``.
 """
 
 from __future__ import annotations
