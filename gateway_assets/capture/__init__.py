@@ -14,10 +14,10 @@ else and is the only one with a network privilege.
 ``netlink``     INET_DIAG messages: the kernel's TCP sockets as bytes
 ``payload``     TCP payload out of the kernel's counters, to the byte
 ``processes``   which process holds which socket
-``sides``       which end of a packet is the remote
+``direction``   which end of a packet is the remote
 ``pair_map``    bytes per pair of addresses, added up in the kernel
 ``pair_ring``   the same, from the header of every packet
-``ip_header``   the IP packet in a frame: its ends and its length
+``live_header`` the IP packet in a frame: its ends and its length
 ``packet_socket``  packets of one interface
 ``bpf``         maps and programs in the kernel
 ``child``       a child process that does not buffer and does not outlive this one

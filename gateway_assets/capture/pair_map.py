@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 from gateway_assets.capture import bpf
 from gateway_assets.capture.bpf import R0, R1, R2, R3, R4, R6, R7, R8, R9, STACK, Line
-from gateway_assets.capture.ip_header import (
+from gateway_assets.capture.live_header import (
     ETHERNET,
     IPV4,
     IPV4_HEADER,

@@ -15,7 +15,7 @@ import struct
 import time
 from collections.abc import Iterator
 
-from gateway_assets.capture.ip_header import SNAP, Ends, read_ethernet, read_packet, sixteen
+from gateway_assets.capture.live_header import SNAP, Ends, read_ethernet, read_packet, sixteen
 from gateway_assets.capture.packet_socket import OUTGOING, SOL_PACKET, PacketSocket
 
 MAX_PAIRS = 1 << 15

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from gateway_assets.capture.sides import Sides, parse_nets
+from gateway_assets.capture.direction import Sides, parse_nets
 
 
 def sixteen(text: str) -> bytes:

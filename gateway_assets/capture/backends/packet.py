@@ -5,7 +5,7 @@ see packets as the kernel handles them: where it leaves cutting into segments to
 many segments are one packet with one header, as for any program on this host. Counted is the
 outermost IP packet, behind VLAN tags, too; other frames (ARP, PPPoE, MPLS) are left out. On
 loopback each packet leaves and arrives, and counts once, as sent. Which end is the remote: see
-``capture.sides``.
+``capture.direction``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gateway_assets.capture.addresses import address_text
 from gateway_assets.capture.backend import Backend, Delta, Options
 from gateway_assets.capture.pair_ring import PairRing
 from gateway_assets.capture.say import say
-from gateway_assets.capture.sides import Sides, parse_nets
+from gateway_assets.capture.direction import Sides, parse_nets
 from gateway_assets.errors import CaptureError, UsageError
 
 PAUSE = 2.0  # seconds between two reports
