@@ -8,10 +8,11 @@ else and is the only one with a network privilege.
 ``cli``         the command gateway-capture
 ``daemon``      the loop: read, add up, land, stop
 ``backend``     the contract of a backend
-``backends``    sockdiag, iftop, pcap, replay
+``backends``    sockdiag, packet, iftop, pcap, replay
 ``intervals``   deltas added up to rows of an interval
 ``counters``    bytes by remote, country and process, in a file that outlives the process
 ``meter``       what the metrics endpoint tells
+``places``      where remotes are, for labels
 ``exposition``  Prometheus' text format
 ``endpoint``    metrics over HTTP, in a thread
 ``kernel_bytes``  what the kernel says has passed an interface
@@ -25,6 +26,12 @@ else and is the only one with a network privilege.
 ``attributed``  a backend of packets, with the processes they belong to
 ``attribution`` whose a remote's bytes are, by the sockets that talk to it
 ``shares``      a number divided so that its parts add up
+``direction``   which end of a packet is the remote
+``pair_map``    bytes per pair of addresses, added up in the kernel
+``pair_ring``   the same, from the header of every packet
+``live_header`` the IP packet in a frame: its ends and its length
+``packet_socket``  packets of one interface
+``bpf``         maps and programs in the kernel
 ``child``       a child process that does not buffer and does not outlive this one
 ``iftop_text``  iftop's text output
 ``recorded``    recorded rows as JSON lines

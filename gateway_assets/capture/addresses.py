@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import socket
 
-_MAPPED = b"\0" * 10 + b"\xff\xff"
+MAPPED = b"\0" * 10 + b"\xff\xff"
 
 
 def address_text(family: int, raw: bytes) -> str:
     """The address that starts ``raw``, as text."""
     if family == socket.AF_INET:
         return socket.inet_ntop(socket.AF_INET, raw[:4])
-    if raw[:12] == _MAPPED:
+    if raw[:12] == MAPPED:
         return socket.inet_ntop(socket.AF_INET, raw[12:16])
     return socket.inet_ntop(socket.AF_INET6, raw[:16])
 
@@ -20,7 +20,7 @@ def address_bytes(text: str) -> bytes:
     """An address as 16 bytes, IPv4 mapped into IPv6."""
     if ":" in text:
         return socket.inet_pton(socket.AF_INET6, text)
-    return _MAPPED + socket.inet_aton(text)
+    return MAPPED + socket.inet_aton(text)
 
 
 def address_of(raw: bytes) -> str:

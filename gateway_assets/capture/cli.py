@@ -19,8 +19,10 @@ from gateway_assets.capture.backend import Backend, Options
 from gateway_assets.capture.backends import BACKENDS, open_backend
 from gateway_assets.capture.counters import Policy
 from gateway_assets.capture.daemon import Plan, Stop, Summary, run
+from gateway_assets.capture.meter import Places
+from gateway_assets.capture.places import open_places
 from gateway_assets.capture.say import say
-from gateway_assets.errors import GatewayError, UsageError
+from gateway_assets.errors import CaptureError, GatewayError, UsageError
 from gateway_assets.files.appear import explained
 
 _EPILOG = """\
@@ -30,7 +32,8 @@ backends:
 examples:
   gateway-capture                                 every TCP connection, until stopped
   gateway-capture --once --interval 5             five seconds of it
-  gateway-capture --backend iftop -i eth0         every packet of eth0
+  gateway-capture --backend packet -i eth0        every packet of eth0, exact
+  gateway-capture --backend packet -i eth1 --local-net 192.168.0.0/16,fd00::/8
   gateway-capture --backend iftop -i lo --local-net 127.0.0.1/32 --duration 60
   gateway-capture --backend replay --file iftop.txt --json
   gateway-capture top --by process                who talks most, every two seconds
@@ -73,18 +76,15 @@ def _run(asked: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop.request)
     root = Path(asked.data_dir or os.environ.get("GATEWAY_DATA_DIR") or "data") / "landing"
-    name = asked.backend
-    if name == "auto":
-        name = "sockdiag"
-        say("backend sockdiag: it is exact and needs no privilege")
-    if name in ("replay", "pcap") and asked.duration:
+    if asked.backend in ("replay", "pcap") and asked.duration:
         raise UsageError("a replay ends with its file", hint="leave out --duration")
     options = Options(asked.interface, asked.local_net, asked.file, asked.start)
-    backend = open_backend(name, options)
+    backend = _best(options) if asked.backend == "auto" else open_backend(asked.backend, options)
+    places = open_places([Path(path) for path in asked.geoip or [root.parent / "geoip"]], asked.geo)
     if asked.attribution:
         backend = attributed(backend)
     if asked.command == "top":
-        return _top(backend, asked, stop)
+        return _top(backend, asked, stop, places)
     asked.interval = asked.interval or 30
     try:
         duration = float(asked.interval) if asked.once and backend.live else asked.duration
@@ -93,7 +93,7 @@ def _run(asked: argparse.Namespace) -> int:
             listen = DEFAULT_LISTEN if duration is None and backend.live else ()
         policy = Policy(asked.max_remotes, asked.max_series, asked.admit_bytes, asked.series_ttl)
         interval = asked.interval * clock.SECOND
-        plan = Plan(root, asked.host, interval, duration, listen or None, policy)
+        plan = Plan(root, asked.host, interval, duration, listen or None, policy, places)
         with explained(root):
             summary = run(backend, plan, stop)
     finally:
@@ -102,7 +102,23 @@ def _run(asked: argparse.Namespace) -> int:
     return 0
 
 
-def _top(backend: Backend, asked: argparse.Namespace, stop: Stop) -> int:
+def _best(options: Options) -> Backend:
+    """What the rights allow: of an interface every packet, else the sockets of this host."""
+    if not options.interface:
+        say("backend sockdiag: it is exact and needs no privilege; -i NAME counts packets")
+        return open_backend("sockdiag", options)
+    try:
+        backend = open_backend("packet", options)
+    except CaptureError as error:
+        say(f"not the backend packet: {error.message}")
+        backend = open_backend("iftop", options)
+        say("backend iftop: it counts packets to three digits")
+    else:
+        say("backend packet: it counts every packet exactly")
+    return backend
+
+
+def _top(backend: Backend, asked: argparse.Namespace, stop: Stop, places: Places) -> int:
     from gateway_assets.capture.top import View, show  # noqa: PLC0415  not for the daemon
 
     seconds = float(asked.interval or 2)
@@ -110,7 +126,12 @@ def _top(backend: Backend, asked: argparse.Namespace, stop: Stop) -> int:
     if asked.duration:
         pictures = max(int(asked.duration / seconds), 1)
     try:
-        show(backend, View(asked.by, seconds, asked.rows, pictures), lambda: stop.requested)
+        show(
+            backend,
+            View(asked.by, seconds, asked.rows, pictures),
+            lambda: stop.requested,
+            places.place,
+        )
     finally:
         backend.close()
     return 0
@@ -160,8 +181,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     option("--rows", metavar="N", type=_amount, help="of top; default: what the terminal holds")
     option("--backend", choices=["auto", *BACKENDS], default="auto", help="default: auto")
-    option("-i", "--interface", metavar="NAME", help="network interface (iftop)")
-    option("--local-net", metavar="NET", help="which addresses are the near side (iftop, pcap)")
+    option("-i", "--interface", metavar="NAME", help="network interface (packet, iftop)")
+    option("--local-net", metavar="NET", help="which addresses are near (packet, iftop, pcap)")
     option("--file", metavar="FILE", help="what to read (replay, pcap)")
     option(
         "--start",
@@ -186,6 +207,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     option("--data-dir", metavar="DIR", help="default: GATEWAY_DATA_DIR or ./data")
     option("--host", default=socket.gethostname(), help="default: this host's name")
+    option(
+        "--geoip",
+        metavar="FILE",
+        action="append",
+        help="database of places, .mmdb; may be repeated (default: those in DATA_DIR/geoip)",
+    )
+    option(
+        "--geo-language", dest="geo", default="en", help="of names of places (default: %(default)s)"
+    )
     option(
         "--listen",
         metavar="ADDRESS:PORT",

@@ -13,7 +13,7 @@ from gateway_assets.capture.backend import Backend, Exhausted
 from gateway_assets.capture.counters import Counters, Policy
 from gateway_assets.capture.endpoint import Endpoint
 from gateway_assets.capture.intervals import Interval, Intervals, Label
-from gateway_assets.capture.meter import Meter, Readings, catch_up, nowhere
+from gateway_assets.capture.meter import NO_PLACES, Meter, Places, Readings, catch_up
 from gateway_assets.capture.outbox import Outbox
 from gateway_assets.capture.say import say
 from gateway_assets.errors import LandingError
@@ -32,6 +32,7 @@ class Plan(NamedTuple):
     duration: float | None  # seconds; None: until told to stop
     listen: tuple[str, int] | None = None  # address and port of the metrics
     policy: Policy = Policy()
+    places: Places = NO_PLACES
 
 
 class Stop:
@@ -87,12 +88,12 @@ def _metered(backend: Backend, plan: Plan, instance: str) -> Iterator[Meter]:
     path = plan.root / SOURCE.name / f".{plain(instance)}.counters"
     boot = bytes.fromhex(_BOOT.read_text().strip().replace("-", ""))
     counters = Counters(path, plan.policy, boot, clock.now())
-    if not catch_up(counters, plan.root, plan.host, instance, nowhere):
+    if not catch_up(counters, plan.root, plan.host, instance, plan.places.place):
         say("counters begin at zero: a file that they lack has gone")
         counters.close()
         path.unlink(missing_ok=True)
         counters = Counters(path, plan.policy, boot, clock.now())
-    meter = Meter(counters, backend.name, backend.layer, backend.interface)
+    meter = Meter(counters, backend.name, backend.layer, backend.interface, plan.places)
     endpoint = None
     try:
         if plan.listen:

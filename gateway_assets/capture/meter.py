@@ -18,6 +18,7 @@ from gateway_assets.capture.exposition import Metric, escaped, exposition
 from gateway_assets.capture.intervals import Interval
 from gateway_assets.capture.kernel_bytes import KernelBytes
 from gateway_assets.files.landing import plain, read_landing
+from gateway_assets.geoip.place import NOWHERE, Place
 from gateway_assets.sources.ip_traffic import SOURCE
 
 Row = tuple[str, str | None, str | None, str | None, int, int]
@@ -28,18 +29,22 @@ _PLACES = [
 ]
 
 
-class Place(NamedTuple):
-    """Where an address is; ``ZZ`` is the code of no known country (ISO 3166, user assigned)."""
-
-    country: str = "ZZ"
-    province: str = ""
-    city: str = ""
-    isp: str = ""
-
-
 def nowhere(address: str) -> Place:
     del address
-    return Place()
+    return NOWHERE
+
+
+class Places:
+    """Where addresses are, and the databases that tell: their names and when they were built."""
+
+    def place(self, address: str) -> Place:
+        return nowhere(address)
+
+    def databases(self) -> list[tuple[str, float]]:
+        return []
+
+
+NO_PLACES = Places()
 
 
 class Readings(NamedTuple):
@@ -62,14 +67,15 @@ class Meter:
         name: str,
         layer: str,
         interface: str | None,
-        place: Callable[[str], Place] = nowhere,
+        places: Places = NO_PLACES,
     ) -> None:
         self.readings = Readings()
         self._counters = counters
         self._backend = f'backend="{name}",layer="{layer}"'
         self._device = interface or "all"
         self._kernel = KernelBytes(interface) if interface and layer == "ip" else None
-        self._place = place
+        self._places = places
+        self._place = places.place
         self._labels: dict[bytes, str] = {}
         self._waiting: list[Letter] = []
         self._lock = Lock()
@@ -155,7 +161,7 @@ class Meter:
                 self._labels.clear()
             address = address_of(key)
             pairs = zip(Place._fields, self._place(address), strict=True)
-            rest = ",".join(f'{name}="{escaped(value)}"' for name, value in pairs)
+            rest = ",".join(f'{name}="{escaped(value or "")}"' for name, value in pairs)
             known = self._labels[key] = f'{{remote_ip="{address}",{rest}}}'
         return known
 
@@ -185,6 +191,16 @@ class Meter:
             ("raw_file_timestamp_seconds", "gauge", "When a file last landed", now.last_file),
         ):
             yield Metric(f"ip_traffic_{name}", kind, about, [("", value)])
+        databases = [
+            (f'{{database="{escaped(name)}"}}', built) for name, built in self._places.databases()
+        ]
+        if databases:
+            yield Metric(
+                "ip_traffic_geoip_database_build_timestamp_seconds",
+                "gauge",
+                "When a database of places was built",
+                databases,
+            )
         coverage = self._coverage()
         if coverage is not None:
             yield Metric(

@@ -18,7 +18,8 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from gateway_assets.capture.backend import Backend, Delta, Exhausted
-from gateway_assets.capture.meter import Place, nowhere
+from gateway_assets.capture.meter import nowhere
+from gateway_assets.geoip.place import Place
 
 BY = {"r": "remote", "p": "process", "u": "unit", "c": "country"}
 MOST_KEYS = 10_000  # beyond it the least busy are forgotten

@@ -55,7 +55,7 @@ def test_the_daemon_loads_little() -> None:
         (["--backend", "pcap", "--file", "x", "-i", "lo"], "has no --interface"),
         (["--backend", "pcap", "--file", "x", "--duration", "3"], "ends with its file"),
         (["--backend", "pcap", "--file", "x", "--local-net", "10/8,"], "'10/8' is not a network"),
-        (["-i", "lo"], "sees connections, not interfaces"),
+        (["--backend", "sockdiag", "-i", "lo"], "sees connections, not interfaces"),
         (["--file", "x"], "reads no --file"),
         (["nonsense"], "invalid choice: 'nonsense'"),
     ],

@@ -12,6 +12,7 @@ from gateway_assets.capture.backend import Backend, Options
 
 BACKENDS = {
     "sockdiag": "every TCP connection of this host, exact payload bytes, no privilege",
+    "packet": "every IP packet of one interface, exact, needs CAP_NET_RAW, better CAP_BPF, too",
     "iftop": "every IP packet of one interface, needs iftop and CAP_NET_RAW",
     "pcap": "every IP packet of a capture file, .pcap or .pcapng, from --file",
     "replay": "an iftop transcript or recorded rows, from --file",
