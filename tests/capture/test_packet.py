@@ -19,7 +19,10 @@ from gateway_assets.capture.pair_map import PairMap
 from gateway_assets.errors import CaptureError, UsageError
 
 PLAY = Path(__file__).with_name("packets.py")
-CAPTURE = [sys.executable, "-m", "gateway_assets.capture", "--backend", "packet"]
+CAPTURE = [
+    *(sys.executable, "-m", "gateway_assets.capture"),
+    *("--backend", "packet", "--listen", "off"),
+]
 UP = ["sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="a network namespace needs root")

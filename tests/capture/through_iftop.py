@@ -18,7 +18,7 @@ from typing import Any
 
 from tests.capture.talking import Talker, server
 
-CAPTURE = [sys.executable, "-m", "gateway_assets.capture", "--backend", "iftop"]
+CAPTURE = [sys.executable, "-m", "gateway_assets.capture", "--backend", "iftop", "--listen", "off"]
 DATAGRAM = "import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.connect(('{}', 9)); "
 
 
