@@ -17,8 +17,11 @@ talk.bind(("127.77.0.1", 0))
 talk.connect((host, port))
 print("connected", flush=True)
 for line in sys.stdin:
-    talk.sendall(bytes(int(line)))
-    print("sent", flush=True)
+    if int(line) > 0:
+        talk.sendall(bytes(int(line)))
+    else:
+        talk.recv(-int(line), socket.MSG_WAITALL)
+    print("done", flush=True)
 """
 
 
@@ -55,7 +58,16 @@ class Talker(AbstractContextManager["Talker"]):
         self._process.stdin.flush()
         while self._accepted and size:
             size -= len(self._accepted.recv(min(size, 1 << 20)))
-        self._heard("sent")
+        self._heard("done")
+
+    def receive(self, size: int) -> None:
+        """Have it receive so much, at once."""
+        assert self._process.stdin
+        assert self._accepted
+        self._process.stdin.write(f"-{size}\n")
+        self._process.stdin.flush()
+        self._accepted.sendall(bytes(size))
+        self._heard("done")
 
     def end(self) -> None:
         self._process.communicate(timeout=20)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -60,6 +62,18 @@ def test_two_processes_share_as_their_sockets_do(attribution: Attribution) -> No
     assert sent == {one.pid: 3_000_000, two.pid: 1_000_000}
     for part in parts:
         assert part.tx_bytes / TOTAL[0] == pytest.approx(sent[part.pid] / 4_000_000, rel=0.02)
+
+
+def test_who_only_acknowledges_sends_as_well(attribution: Attribution) -> None:
+    with server() as listener, Talker(listener) as one, Talker(listener) as two:
+        attribution.look()
+        for _ in range(100):
+            one.receive(100_000)
+        two.send(30)
+        attribution.look()
+        sent = {part.pid: part.tx_bytes / TOTAL[0] for part in split(attribution)}
+    assert sent[one.pid] > 0.8  # of packets without payload
+    assert 0 < sent[two.pid] < 0.2
 
 
 def test_only_what_moved_since_the_last_look_counts(attribution: Attribution) -> None:
@@ -148,10 +162,21 @@ def test_a_connection_between_two_looks_is_of_nobody_known(attribution: Attribut
     look_until(attribution, {(None, "unknown")})
 
 
+def test_part_of_the_bytes_may_be_of_nobody_known(attribution: Attribution) -> None:
+    with server() as listener, Talker(listener) as one:
+        attribution.look()
+        one.send(1000)
+        with Talker(listener) as two:
+            two.send(1000)
+        look_until(attribution, {(one.pid, "shared"), (None, "unknown")})
+
+
 def test_what_was_sent_before_the_start_has_no_weight() -> None:
     with server() as listener, Talker(listener) as one, Talker(listener) as two:
         one.send(3_000_000)
+        time.sleep(0.1)  # the last acknowledgement
         attribution = Attribution()
+        assert owners(split(attribution)) == {(None, "ambiguous")}
         two.send(10_000)
         attribution.look()
         sent = {part.pid: part.tx_bytes / TOTAL[0] for part in split(attribution)}
@@ -170,10 +195,38 @@ def test_what_ends_is_not_kept(attribution: Attribution, monkeypatch: pytest.Mon
         assert attribution._now.ended >= 8
         assert not attribution._now.complete
         assert sum(len(moved) for moved in attribution._now.moved.values()) <= 3 + 2
-        for _ in range(3):
+
+
+def test_remotes_are_forgotten(attribution: Attribution, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_KEEP", 3)
+    for number in range(8):
+        with datagrams() as near:
+            near.connect((f"127.77.1.{number}", 9))
             attribution.look()
-        assert len(attribution._ended) <= 3
-        assert len(attribution._sockets) < 8
+    for _ in range(3):
+        attribution.look()
+    assert list(attribution._ended) == [f"127.77.1.{number}" for number in (5, 6, 7)]
+
+
+def test_lost_ends_leave_little_behind(
+    attribution: Attribution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_KEEP", 3)
+    with server() as listener, ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(socket.create_connection(listener.getsockname()))
+            stack.enter_context(listener.accept()[0])
+        attribution.look()
+        assert len(attribution._sockets) >= 40
+        attribution._link._told.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        stack.close()
+        time.sleep(0.2)
+        attribution.look()
+        open_now = {found.cookie for found in attribution._link.dump(socket.AF_INET)}
+        assert attribution._link.lost
+        attribution._forwarding = True  # a socket that is not known may have talked to it
+        assert [d.attribution for d in attribution.split(0, "192.0.2.1", 1, 1)] == ["unknown"]
+        assert len(attribution._sockets.keys() - open_now) <= 3
 
 
 @needs_root

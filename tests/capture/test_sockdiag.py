@@ -8,6 +8,8 @@ import select
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,8 @@ from gateway_assets.capture import netlink
 from gateway_assets.capture.backend import Backend, Delta, Options
 from gateway_assets.capture.backends import BACKENDS, open_backend
 from gateway_assets.capture.backends.sockdiag import SockDiag
-from gateway_assets.capture.holders import UNKNOWN
-from gateway_assets.capture.processes import Owner
+from gateway_assets.capture.holders import UNKNOWN, Holder, _common
+from gateway_assets.capture.processes import NOBODY, Owner
 from gateway_assets.errors import UsageError
 
 IN_NAMESPACE = ["unshare", "-n", "--", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
@@ -127,30 +129,41 @@ def test_a_connection_too_short_for_a_dump_is_of_its_listener() -> None:
     assert (outgoing.pid, outgoing.attribution) == (None, "unknown")
 
 
+@contextmanager
+def another_listener(port: int) -> Iterator[None]:
+    program = (
+        "import socket, sys; at = ('127.77.1.2', int(sys.argv[1]))\n"
+        "theirs = socket.create_server(at, reuse_port=True); print(flush=True); sys.stdin.read()"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", program, str(port)], stdin=pipe, stdout=pipe) as p:
+        assert p.stdout
+        p.stdout.readline()
+        yield
+        p.communicate()
+
+
 def test_of_several_listeners_at_one_end_none_is_named() -> None:
     with socket.create_server(("127.77.1.2", 0), reuse_port=True) as ours:
-        port = str(ours.getsockname()[1])
-        program = (
-            "import socket, sys; at = ('127.77.1.2', int(sys.argv[1]))\n"
-            "theirs = socket.create_server(at, reuse_port=True); print(flush=True)\n"
-            "while True: theirs.accept()[0].recv(9)\n"
-        )
-        command = [sys.executable, "-c", program, port]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
-            assert other.stdout
-            other.stdout.readline()
-            ours.setblocking(False)
+        port = ours.getsockname()[1]
+        near, far = socket.inet_aton("127.77.1.2") + bytes(12), bytes(16)
+        ends = netlink.Connection(socket.AF_INET, port, 1, near, far)
+        with another_listener(port):
             backend = SockDiag()
-            ends = netlink.Connection(
-                socket.AF_INET, int(port), 1, socket.inet_aton("127.77.1.2") + bytes(12), bytes(16)
-            )
-            assert backend._holders.listener(ends) == UNKNOWN
-            other.kill()
+            both = backend._holders.listener(ends)
         backend._poll()
-        holder = backend._holders.listener(ends)
+        one = backend._holders.listener(ends)
         backend.close()
-    assert holder
-    assert holder.owner.pid == os.getpid()
+    assert both
+    assert one
+    assert (both.owner.pid, one.owner.pid) == (None, os.getpid())
+
+
+def test_of_several_what_they_have_in_common_is_known() -> None:
+    one, two = (Holder(Owner(pid, "nginx", 7), "nginx.service") for pid in (1, 2))
+    assert _common(one, two) == Holder(NOBODY, "nginx.service")
+    assert _common(one, two._replace(unit="other.service")) == UNKNOWN
+    assert _common(one, one) == one
 
 
 def test_a_flood_beyond_the_buffer_is_said() -> None:
