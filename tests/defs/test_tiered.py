@@ -332,6 +332,7 @@ def test_a_broken_table_does_not_keep_the_others(
     left_out = [text.split(" is left out: ")[0] for text in said if "left out" in text]
     assert left_out == [
         "ip_traffic_archive",
+        "ip_traffic_hourly_archive",
         "ip_traffic_daily_archive",
         "event_logs_archive",
         "visits_archive",
