@@ -68,15 +68,17 @@ def rollup(settings: Settings, as_json: bool) -> None:
       gateway rollup --json
     """
     with open_store(settings.hot_database) as connection:
-        for table in TABLES:
-            if table.rollup:
-                with bar(f"roll up {table.name}") as progress:
-                    result = drain(connection, table, settings, progress=progress)
-                if as_json:
-                    print_json(asdict(result))
-                else:
-                    click.echo(
-                        f"{table.name}: {result.merged_rows:,} rows merged into "
-                        f"{len(result.days):,} days in {result.seconds:.2f} s"
-                    )
-                result.raise_failures()
+        results = []
+        for table in (table for table in TABLES if table.rollup):
+            with bar(f"roll up {table.name}") as progress:
+                results.append(drain(connection, table, settings, progress=progress))
+    if as_json:
+        print_json([asdict(result) for result in results])
+    for result in results:
+        if not as_json:
+            click.echo(
+                f"{result.table}: {result.merged_rows:,} rows merged into "
+                f"{len(result.days):,} days in {result.seconds:.2f} s"
+            )
+    for result in results:
+        result.raise_failures()
