@@ -15,7 +15,7 @@ import pytest
     ("work", "first", "step", "at_least"),
     [
         ("load", 311, 701, 20),
-        ("rollup", 11, 29, 20),
+        ("rollup", 11, 97, 20),
         ("younger", 53, 449, 15),
         ("archive", 97, 1301, 20),
         ("restore", 53, 199, 20),
