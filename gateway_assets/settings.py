@@ -160,11 +160,14 @@ class Settings(BaseSettings):
     )
     capture_backend: str = Field(
         "auto",
-        pattern="^(auto|sockdiag|iftop)$",
-        description="How `gateway up` captures: auto, sockdiag or iftop.",
+        pattern="^(auto|sockdiag|packet|iftop)$",
+        description="How `gateway up` captures: auto, sockdiag, packet or iftop.",
     )
     capture_interface: str = Field(
-        "", description="Interface that `gateway up` captures on (iftop only)."
+        "", description="Interface that `gateway up` captures on; empty: sockets, not packets."
+    )
+    capture_listen: str = Field(
+        "127.0.0.1:9421", description="Where `gateway up` serves metrics for Prometheus; or `off`."
     )
     capture_interval_seconds: int = Field(
         30, ge=1, le=3600, description="Length of one row's interval when capturing."

@@ -26,6 +26,7 @@ else and is the only one with a network privilege.
 ``attributed``  a backend of packets, with the processes they belong to
 ``attribution`` whose a remote's bytes are, by the sockets that talk to it
 ``shares``      a number divided so that its parts add up
+``nets``        networks as people write them
 ``direction``   which end of a packet is the remote
 ``pair_map``    bytes per pair of addresses, added up in the kernel
 ``pair_ring``   the same, from the header of every packet

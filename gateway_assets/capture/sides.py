@@ -7,9 +7,8 @@ at least until ``_REMEMBERED`` other pairs have been seen without it.
 
 from __future__ import annotations
 
-import ipaddress
-
-from gateway_assets.errors import UsageError
+from gateway_assets.capture.addresses import MAPPED
+from gateway_assets.capture.nets import Nets, is_in
 
 NOT_GLOBAL = (
     "0.0.0.0/8,10.0.0.0/8,100.64.0.0/10,127.0.0.0/8,169.254.0.0/16,172.16.0.0/12,192.0.0.0/24,"
@@ -22,31 +21,11 @@ NOT_GLOBAL = (
 Written out because Python's ``is_global`` differs from version to version, and one recording must
 give the same rows with all of them.
 """
-_MAPPED = b"\0" * 10 + b"\xff\xff"
 _REMEMBERED = 100_000
-
-Net = tuple[int, int, int]  # bytes of an address, bits behind the prefix, the prefix
-
-
-def parse_nets(text: str) -> list[Net]:
-    """Networks separated by commas. Raises UsageError."""
-    return [_net(part.strip()) for part in text.split(",")]
-
-
-def _net(text: str) -> Net:
-    try:
-        net = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        raise UsageError(
-            f"--local-net: {text!r} is not a network",
-            hint="for example 192.0.2.0/24,2001:db8::/32",
-        ) from None
-    shift = net.max_prefixlen - net.prefixlen
-    return net.max_prefixlen // 8, shift, int(net.network_address) >> shift
 
 
 class Sides:
-    def __init__(self, near: list[Net]) -> None:
+    def __init__(self, near: Nets) -> None:
         self._near = near
         self._known: dict[bytes, bool] = {}
         self._known_before: dict[bytes, bool] = {}
@@ -72,8 +51,4 @@ class Sides:
         return self._is_near(source) or not self._is_near(destination)
 
     def _is_near(self, address: bytes) -> bool:
-        address = address.removeprefix(_MAPPED) if len(address) == 16 else address
-        number = int.from_bytes(address, "big")
-        return any(
-            number >> shift == prefix for size, shift, prefix in self._near if size == len(address)
-        )
+        return is_in(self._near, MAPPED + address if len(address) == 4 else address)

@@ -70,6 +70,9 @@ def commands(settings: Settings) -> dict[str, list[str]]:
     capture = [str(programs / "gateway-capture"), "--data-dir", str(settings.data_dir)]
     capture += ["--backend", settings.capture_backend]
     capture += ["--interval", str(settings.capture_interval_seconds)]
+    capture += ["--listen", settings.capture_listen, "--geo-language", settings.geo_language]
+    for path in settings.geoip_databases:
+        capture += ["--geoip", str(path)]
     if settings.capture_interface:
         capture += ["--interface", settings.capture_interface]
     web = [str(programs / "dagster-webserver"), "-m", DEFINITIONS]

@@ -24,7 +24,9 @@ SOURCE = Source(
         Column("time", Kind.TIME, "Start of the interval, UTC"),
         Column("end_time", Kind.TIME, "End of the interval, UTC, not included"),
         Column("host", Kind.TEXT, "Name of the host that counted"),
-        Column("backend", Kind.TEXT, "Capture backend: sockdiag, iftop, replay or sample"),
+        Column(
+            "backend", Kind.TEXT, "Capture backend: sockdiag, packet, iftop, pcap, replay or sample"
+        ),
         Column("layer", Kind.TEXT, "What was counted: ip (whole packets) or tcp (payload)"),
         Column("interface", Kind.TEXT, "Network interface; NULL means all of them", nullable=True),
         Column("remote_ip", Kind.TEXT, "Address of the other side; IPv4 where it is mapped"),

@@ -6,7 +6,8 @@ import socket
 
 import pytest
 
-from gateway_assets.capture.direction import Sides, parse_nets
+from gateway_assets.capture.direction import Sides
+from gateway_assets.capture.nets import parse_nets
 
 
 def sixteen(text: str) -> bytes:

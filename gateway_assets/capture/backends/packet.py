@@ -19,7 +19,8 @@ from typing import Protocol
 from gateway_assets import clock
 from gateway_assets.capture.addresses import address_text
 from gateway_assets.capture.backend import Backend, Delta, Options
-from gateway_assets.capture.direction import Sides, parse_nets
+from gateway_assets.capture.direction import Sides
+from gateway_assets.capture.nets import parse_nets
 from gateway_assets.capture.pair_ring import PairRing
 from gateway_assets.capture.say import say
 from gateway_assets.errors import CaptureError, UsageError
