@@ -166,6 +166,13 @@ class Settings(BaseSettings):
     capture_interface: str = Field(
         "", description="Interface that `gateway up` captures on; empty: sockets, not packets."
     )
+    capture_min_coverage: float = Field(
+        0.9,
+        ge=0,
+        le=1,
+        description="Part of the bytes that the kernel counted on an interface, below which a "
+        "check warns.",
+    )
     capture_listen: str = Field(
         "127.0.0.1:9421", description="Where `gateway up` serves metrics for Prometheus; or `off`."
     )

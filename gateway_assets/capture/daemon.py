@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gateway_assets import clock
 from gateway_assets.capture.backend import Backend, Exhausted
@@ -111,7 +111,7 @@ class _Capture:
         self._backend = backend
         self._plan = plan
         self._meter = meter
-        self._outbox = Outbox(plan.root, origin, self._landed)
+        self._outbox = Outbox(plan.root, origin, self._landed, self._facts)
         self._last_block = self._last_file = 0.0
         self._intervals = Intervals(plan.interval, clock.now() if backend.live else None)
         self._started = time.monotonic()
@@ -160,6 +160,9 @@ class _Capture:
         self._last_file = time.time()
         if self._meter:
             self._meter.post(self._meter.letter(self._backend.identity, sequence, interval))
+
+    def _facts(self, interval: Interval) -> dict[str, Any]:
+        return self._meter.facts(interval) if self._meter else {}
 
     def _measure(self, *, up: bool) -> None:
         if not self._meter:

@@ -105,6 +105,20 @@ class Meter:
         )
         return letter_of(identity, sequence, interval.end // 1_000_000, rows, self._place)
 
+    def facts(self, interval: Interval) -> dict[str, Any]:
+        """What the counters will be once an interval is added, and the coverage so far."""
+        tx, rx = interval.bytes
+        for letter in self._waiting:
+            for more_tx, more_rx in letter.remotes.values():
+                tx, rx = tx + more_tx, rx + more_rx
+        total = self._counters.total
+        counters = {"epoch": self._counters.epoch, "tx_bytes": total.tx + tx}
+        coverage = self._coverage()
+        return {
+            "counters": {**counters, "rx_bytes": total.rx + rx},
+            **({} if coverage is None else {"coverage": round(coverage, 6)}),
+        }
+
     def render(self) -> bytes:
         """The exposition, of one moment."""
         with self._lock:

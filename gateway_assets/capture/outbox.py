@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gateway_assets import clock
 from gateway_assets.capture.intervals import Interval, Label
@@ -34,14 +34,22 @@ def _nothing(sequence: int, interval: Interval) -> None:
     del sequence, interval
 
 
+def _no_facts(interval: Interval) -> dict[str, Any]:
+    del interval
+    return {}
+
+
 class Outbox:
-    """``landed`` is called with every interval that has landed, and its sequence."""
+    """``landed`` is called with every interval that has landed, and its sequence; ``facts`` before,
+    for what the file is to say about the capture.
+    """
 
     def __init__(
         self,
         root: Path,
         origin: Origin,
         landed: Callable[[int, Interval], None] = _nothing,
+        facts: Callable[[Interval], dict[str, Any]] = _no_facts,
         max_waiting: int = MAX_WAITING,
     ) -> None:
         self.tx_bytes = self.rx_bytes = self.rows = self.files = self.already_landed = 0
@@ -52,6 +60,7 @@ class Outbox:
         self._root = root
         self._origin = origin
         self._landed = landed
+        self._facts = facts
         self._max_waiting = max_waiting
         self._waiting: deque[Letter] = deque()
         self._sequence = 0
@@ -89,7 +98,8 @@ class Outbox:
         stamp = Stamp(self._origin, interval.start, letter.sequence)
         rows = interval.rows(letter.label)
         try:
-            land(self._root, SOURCE, stamp, rows, complete=letter.complete)
+            facts = self._facts(interval)
+            land(self._root, SOURCE, stamp, rows, complete=letter.complete, facts=facts)
             self.files += 1
         except FileExistsError:
             self.already_landed += 1

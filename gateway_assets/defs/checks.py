@@ -8,7 +8,7 @@ import dagster as dg
 
 from gateway_assets import clock
 from gateway_assets.defs.landing import raw_name
-from gateway_assets.hot.load import loaded_since
+from gateway_assets.hot.load import counters_that_differ, least_coverage, loaded_since
 from gateway_assets.hot.store import open_store, reading
 from gateway_assets.settings import Settings
 from gateway_assets.source import Source
@@ -17,16 +17,19 @@ from gateway_assets.tables import TABLES
 from gateway_assets.tiers.catalog import find, tiered
 
 COMPLETE, EVERYWHERE = "capture_is_complete", "files_equal_both_tiers"
+COVERED, COUNTED = "capture_covers_the_interface", "counters_equal_files"
 
 
 def daily_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
-    """Both checks of every source."""
+    """The checks of every source."""
     return [
         check
         for table in TABLES
         if table.source
         for check in (
             _capture_is_complete(table, table.source, settings),
+            _capture_covers(table, table.source, settings),
+            _counters_equal_files(table, table.source, settings),
             _files_equal_both_tiers(table, settings),
         )
     ]
@@ -36,7 +39,10 @@ def checks_of(table: Table) -> list[dg.AssetCheckKey]:
     """The checks of a source's table, by asset and name."""
     assert table.source
     return [
-        dg.AssetCheckKey(dg.AssetKey(raw_name(table.source)), COMPLETE),
+        *(
+            dg.AssetCheckKey(dg.AssetKey(raw_name(table.source)), name)
+            for name in (COMPLETE, COVERED, COUNTED)
+        ),
         dg.AssetCheckKey(dg.AssetKey(table.name), EVERYWHERE),
     ]
 
@@ -64,6 +70,44 @@ def _capture_is_complete(
         )
 
     return complete
+
+
+def _capture_covers(table: Table, source: Source, settings: Settings) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        name=COVERED,
+        asset=raw_name(source),
+        description="Of what the kernel counted on an interface during the last 24 hours, capture "
+        "counted at least capture_min_coverage.",
+    )
+    def covered() -> dg.AssetCheckResult:
+        with open_store(settings.hot_database) as connection:
+            least = least_coverage(connection, table, clock.now() - clock.DAY)
+        return dg.AssetCheckResult(
+            passed=least is None or least[0] >= settings.capture_min_coverage,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"least_coverage": least[0], "file": least[1]} if least else {},
+        )
+
+    return covered
+
+
+def _counters_equal_files(
+    table: Table, source: Source, settings: Settings
+) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        name=COUNTED,
+        asset=raw_name(source),
+        description="The counters that capture serves as metrics and the files that were loaded "
+        "tell of the same bytes; a file that was lost or quarantined makes the difference.",
+    )
+    def counted() -> dg.AssetCheckResult:
+        with open_store(settings.hot_database) as connection:
+            missing = counters_that_differ(connection, table)
+        return dg.AssetCheckResult(
+            passed=not missing, severity=dg.AssetCheckSeverity.WARN, metadata=dict(missing)
+        )
+
+    return counted
 
 
 def _files_equal_both_tiers(table: Table, settings: Settings) -> dg.AssetChecksDefinition:

@@ -58,6 +58,7 @@ class Landed(NamedTuple):
     crc32: str
     complete: bool
     size: int  # bytes on disk
+    facts: dict[str, Any]  # what the writer says about itself, if anything
 
 
 class LandingFile(NamedTuple):
@@ -86,8 +87,11 @@ def land(
     rows: Iterable[Sequence[Any]],
     *,
     complete: bool = True,
+    facts: dict[str, Any] | None = None,
 ) -> Landed:
     """Write rows (in the order of ``source.columns``) as one file below ``root``.
+
+    ``facts`` about the writer go into the footer, as JSON.
 
     Raises FileExistsError when this interval of this writer has landed before, LandingError
     when the directory cannot be written.
@@ -120,8 +124,8 @@ def land(
         sums = dict(zip(source.summed, totals, strict=True))
         crc32 = f"{crc:08x}"
         footer = {"rows": count, "sums": sums, "crc32": crc32, "complete": complete}
-        size += file.write(_encode(footer))
-    return Landed(name, path, count, sums, crc32, complete, size)
+        size += file.write(_encode({**footer, "facts": facts} if facts else footer))
+    return Landed(name, path, count, sums, crc32, complete, size, facts or {})
 
 
 def read_landing(path: Path, source: Source) -> LandingFile:
@@ -150,7 +154,9 @@ def read_landing(path: Path, source: Source) -> LandingFile:
         raise DamagedFile(f"the footer's sums {footer['sums']} differ from the rows' {sums}")
     complete = footer["complete"] is True
     size = path.stat().st_size
-    landed = Landed(name, path, len(rows), sums, footer["crc32"], complete, size)
+    facts = footer.get("facts")
+    known = facts if isinstance(facts, dict) else {}
+    landed = Landed(name, path, len(rows), sums, footer["crc32"], complete, size, known)
     return LandingFile(landed, rows)
 
 

@@ -108,6 +108,51 @@ def loaded_since(connection: sqlite3.Connection, table: Table, moment: int) -> t
     return files, incomplete
 
 
+def least_coverage(
+    connection: sqlite3.Connection, table: Table, moment: int
+) -> tuple[float, str] | None:
+    """Of the files loaded from a moment on, that which saw the smallest part of what the kernel
+    counted, and that part; None when no file tells.
+    """
+    query = """
+        SELECT json_extract(facts, '$.coverage') AS coverage, name FROM loaded_files
+        WHERE table_name = ? AND loaded_at >= ?
+            AND json_type(facts, '$.coverage') IN ('real', 'integer')
+        ORDER BY coverage LIMIT 1
+    """
+    found: tuple[float, str] | None = connection.execute(query, (table.name, moment)).fetchone()
+    return found
+
+
+def counters_that_differ(connection: sqlite3.Connection, table: Table) -> dict[str, int]:
+    """Where a capture's counters went further than the files that are here: by host, instance and
+    beginning of the counters, the bytes that are missing (or, if negative, too many).
+
+    Incomplete files without counters were sealed for a killed capture; its next run counts them.
+    """
+    wholes: dict[tuple[str, int], int] = {}
+    loaded: dict[tuple[str, int], int] = {}
+    sealed: dict[str, int] = {}
+    query = "SELECT name, sums, facts, complete FROM loaded_files WHERE table_name = ?"
+    for name, sums, facts, complete in connection.execute(query, (table.name,)):
+        writer = "-".join(name.split("-")[2:4])
+        size = sum(json.loads(sums).values())
+        counters = (json.loads(facts) if facts else {}).get("counters")
+        if not counters:
+            sealed[writer] = sealed.get(writer, 0) + (0 if complete else size)
+            continue
+        key = (writer, counters["epoch"])
+        whole = counters["tx_bytes"] + counters["rx_bytes"]
+        wholes[key] = max(wholes.get(key, 0), whole)
+        loaded[key] = loaded.get(key, 0) + size
+    missing = {key: whole - loaded[key] for key, whole in wholes.items()}
+    return {
+        f"{writer} since {clock.iso(epoch)}": size
+        for (writer, epoch), size in missing.items()
+        if not 0 <= size <= sealed.get(writer, 0)
+    }
+
+
 def _is_known(connection: sqlite3.Connection, path: Path, before: int) -> bool:
     """Whether this very file was loaded by that moment; a file that has gone counts as known."""
     query = "SELECT 1 FROM loaded_files WHERE name = ? AND size = ? AND loaded_at <= ?"
@@ -180,7 +225,7 @@ def _insert(connection: sqlite3.Connection, table: Table, file: LandingFile) -> 
     rows = ((number, *row) for number, row in enumerate(file.rows, start=first))
     connection.executemany(insert_statement(table), rows)
     connection.execute(
-        "INSERT INTO loaded_files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO loaded_files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             landed.name,
             table.name,
@@ -191,6 +236,7 @@ def _insert(connection: sqlite3.Connection, table: Table, file: LandingFile) -> 
             landed.complete,
             landed.size,
             clock.now(),
+            json.dumps(landed.facts) if landed.facts else None,
         ),
     )
     mark(connection, table, _ids_by_day(table, first, file.rows))

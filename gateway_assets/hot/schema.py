@@ -27,7 +27,8 @@ CREATE TABLE IF NOT EXISTS loaded_files (
     crc32 TEXT NOT NULL,
     complete INTEGER NOT NULL,
     size INTEGER NOT NULL,
-    loaded_at INTEGER NOT NULL
+    loaded_at INTEGER NOT NULL,
+    facts TEXT
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS dirty_buckets (
@@ -53,6 +54,8 @@ def create_all(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     for statement in filter(str.strip, _SYSTEM.split(";\n")):
         connection.execute(statement)
+    if not _has_facts(connection):
+        connection.execute("ALTER TABLE loaded_files ADD COLUMN facts TEXT")
     for table in TABLES:
         _bring_up_to_date(connection, table)
     connection.execute("COMMIT")
@@ -60,11 +63,21 @@ def create_all(connection: sqlite3.Connection) -> None:
 
 def _is_current(connection: sqlite3.Connection) -> bool:
     found = _schema(connection)
-    return "dirty_buckets" in found and all(
-        _columns(connection, table) == _declared(table)
-        and all(found.get(name) == text for name, text in _indexes(table).items())
-        for table in TABLES
+    return (
+        "dirty_buckets" in found
+        and _has_facts(connection)
+        and all(
+            _columns(connection, table) == _declared(table)
+            and all(found.get(name) == text for name, text in _indexes(table).items())
+            for table in TABLES
+        )
     )
+
+
+def _has_facts(connection: sqlite3.Connection) -> bool:
+    """Since files tell about their writers."""
+    query = "SELECT 1 FROM pragma_table_info('loaded_files') WHERE name = 'facts'"
+    return connection.execute(query).fetchone() is not None
 
 
 def _bring_up_to_date(connection: sqlite3.Connection, table: Table) -> None:

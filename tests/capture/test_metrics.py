@@ -16,7 +16,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway_assets.capture.counters import Counters, Policy
 from gateway_assets.capture.meter import Meter, Readings, catch_up, letter_of, nowhere
 from gateway_assets.files.landing import Origin, Stamp, land, landing_files, read_landing
+from gateway_assets.hot.load import counters_that_differ, load
+from gateway_assets.hot.store import open_store
+from gateway_assets.settings import load_settings
 from gateway_assets.sources.ip_traffic import SOURCE
+from gateway_assets.tables import IP_TRAFFIC
 from tests.capture.test_daemon import connected, daemon, transfer, until
 
 WAYS = ("tx", "rx")
@@ -98,6 +102,35 @@ def test_metrics_raw_files_and_a_killed_run_agree(tmp_path: Path) -> None:
     assert {"127.0.0.1", "other"} <= names
     [backend] = metrics["ip_traffic_backend_up"]
     assert dict(backend) == {"backend": "sockdiag", "layer": "tcp"}
+
+
+def test_the_ledger_knows_what_the_counters_count(tmp_path: Path) -> None:
+    for _ in range(2):
+        with connected() as (client, server), daemon(tmp_path, *OPTIONS) as process:
+            for size in (20_000, 30_000):
+                seen = landed(tmp_path)["tx_bytes"]
+                transfer(client, server, size)
+                until(partial(has_landed, tmp_path, seen + size), "it lands")
+            process.kill()
+    settings = load_settings(data_dir=tmp_path)
+    first, second, *others = sorted(landing_files(settings.landing, SOURCE), key=counted)
+    with open_store(settings.hot_database) as connection:
+        aside = second.rename(tmp_path / second.name)
+        load(connection, IP_TRAFFIC, settings)
+        ((writer, size),) = counters_that_differ(connection, IP_TRAFFIC).items()
+        assert writer.startswith("h-sockdiag since 2")
+        aside.rename(second)
+        assert size == sum(read_landing(second, SOURCE).landed.sums.values())
+        load(connection, IP_TRAFFIC, settings)
+        assert counters_that_differ(connection, IP_TRAFFIC) == {}
+    assert len(others) >= 2
+    facts = read_landing(first, SOURCE).landed.facts
+    assert facts["counters"]["tx_bytes"] == read_landing(first, SOURCE).landed.sums["tx_bytes"]
+    assert "coverage" not in facts  # sockets have no interface
+
+
+def counted(path: Path) -> int:
+    return int(read_landing(path, SOURCE).landed.facts["counters"]["tx_bytes"])
 
 
 def agree(data: Path, port: int) -> bool:

@@ -70,6 +70,8 @@ def test_every_asset_with_its_checks(instance: dg.DagsterInstance, defs: dg.Defi
     tables = ("ip_traffic", "ip_traffic_hourly", "ip_traffic_daily")
     assert checks == {
         ("raw_ip_traffic", "capture_is_complete"),
+        ("raw_ip_traffic", "capture_covers_the_interface"),
+        ("raw_ip_traffic", "counters_equal_files"),
         ("ip_traffic", "rows_equal_footers"),
         ("ip_traffic", "files_equal_both_tiers"),
         ("ip_traffic_hourly", "sums_equal_rows_below"),
@@ -147,6 +149,25 @@ def test_incomplete_files_are_a_warning_that_stops_nothing(
     execute(defs, ANSWER)
     passed, _, figures = check(instance, "raw_ip_traffic", "capture_is_complete")
     assert (passed, figures["files"]) == (False, 0)
+
+
+@pytest.mark.usefixtures("landed")
+def test_little_coverage_and_missing_files_are_warnings(
+    instance: dg.DagsterInstance, defs: dg.Definitions, settings: Settings
+) -> None:
+    for number, (total, coverage) in enumerate(((1000, 0.95), (2500, 0.5))):
+        stamp = Stamp(ORIGIN, DAYS[5] * clock.DAY, 200 + number)
+        counters = {"epoch": 1, "tx_bytes": total, "rx_bytes": 0}
+        facts = {"counters": counters, "coverage": coverage}
+        land(settings.landing, SOURCE, stamp, [row(DAYS[5], 0)], facts=facts)
+    execute(defs, LOAD)
+    execute(defs, ANSWER)
+    passed, severity, figures = check(instance, "raw_ip_traffic", "capture_covers_the_interface")
+    assert (passed, severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert figures["least_coverage"] == 0.5
+    passed, severity, figures = check(instance, "raw_ip_traffic", "counters_equal_files")
+    assert (passed, severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert list(figures.values()) == [500]
 
 
 @pytest.mark.usefixtures("landed")

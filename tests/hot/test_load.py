@@ -15,16 +15,17 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from gateway_assets import clock
 from gateway_assets.archive.totals import files_that_differ, loaded
 from gateway_assets.errors import Busy, StoreError
-from gateway_assets.files.landing import landing_files
-from gateway_assets.hot.load import load, pending
+from gateway_assets.files.landing import Stamp, land, landing_files
+from gateway_assets.hot.load import least_coverage, load, pending
 from gateway_assets.hot.quarantine import REASON, quarantined
 from gateway_assets.hot.store import open_store, translated
 from gateway_assets.settings import Settings, load_settings
 from gateway_assets.sources.ip_traffic import SOURCE
 from gateway_assets.tables import IP_TRAFFIC
-from tests.traffic import TODAY, land_days, land_rows, total
+from tests.traffic import ORIGIN, TODAY, land_days, land_rows, row, total
 
 
 def rows_of(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
@@ -199,6 +200,28 @@ def test_other_columns_than_declared_are_refused(settings: Settings) -> None:
         connection.execute("ALTER TABLE ip_traffic ADD COLUMN more TEXT")
     with pytest.raises(StoreError, match="other columns"), open_store(settings.hot_database):
         pass
+
+
+def test_the_least_coverage_is_found(store: sqlite3.Connection, settings: Settings) -> None:
+    told: list[dict[str, object]] = [{"coverage": 1.0}, {"coverage": 0.25}, {"coverage": "x"}, {}]
+    for number, facts in enumerate(told):
+        stamp = Stamp(ORIGIN, TODAY * clock.DAY, number)
+        land(settings.landing, SOURCE, stamp, [row(TODAY, number)], facts=facts)
+    load(store, IP_TRAFFIC, settings)
+    least = least_coverage(store, IP_TRAFFIC, 0)
+    assert least
+    assert least[0] == 0.25
+    assert least[1].endswith("-000001")
+    assert least_coverage(store, IP_TRAFFIC, clock.now() + clock.DAY) is None
+
+
+def test_a_ledger_of_an_older_release_learns_of_facts(
+    store: sqlite3.Connection, settings: Settings
+) -> None:
+    store.execute("ALTER TABLE loaded_files DROP COLUMN facts")
+    with open_store(settings.hot_database) as again:
+        land_rows(settings.landing, TODAY, 0, 5)
+        assert load(again, IP_TRAFFIC, settings).rows == 5
 
 
 def test_a_table_of_an_older_release_gets_the_columns_that_came_since(
