@@ -113,6 +113,7 @@ class _Capture:
         self._meter = meter
         self._outbox = Outbox(plan.root, origin, self._landed, self._facts)
         self._last_block = self._last_file = 0.0
+        self._seen = 0
         self._intervals = Intervals(plan.interval, clock.now() if backend.live else None)
         self._started = time.monotonic()
         self._latest = 0
@@ -144,11 +145,12 @@ class _Capture:
         self._intervals.add(deltas)
         if deltas:
             self._last_block = time.time()
+            self._seen += sum(delta.tx_bytes + delta.rx_bytes for delta in deltas)
         if deltas and not self._backend.live:
             self._latest = max(self._latest, *(delta.time for delta in deltas))
         now = clock.now() if self._backend.live else self._latest
-        self._post(self._intervals.finished(now))
         self._measure(up=True)
+        self._post(self._intervals.finished(now))
 
     def _finish(self) -> None:
         self._post(self._intervals.rest(clock.now() if self._backend.live else None))
@@ -170,6 +172,7 @@ class _Capture:
         self._meter.post()
         self._meter.readings = Readings(
             up=up,
+            seen_bytes=self._seen,
             parse_errors=self._backend.parse_errors,
             lost_events=self._backend.lost_events,
             last_block=self._last_block,

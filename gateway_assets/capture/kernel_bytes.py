@@ -1,7 +1,7 @@
 """How many bytes the kernel says have passed an interface, as whole IP packets.
 
 Its counters (``/sys/class/net/*/statistics``) include the link layer's header, 14 bytes of each
-packet on Ethernet and loopback; on loopback every packet is counted as sent and as received.
+packet on Ethernet, none on loopback, where every packet is counted as sent and as received.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 _ETHERNET, _LOOPBACK = 1, 772  # ARPHRD_* of linux/if_arp.h
-_HEADER = {_ETHERNET: 14, _LOOPBACK: 14}
+_HEADER = {_ETHERNET: 14}
 
 
 class KernelBytes:

@@ -51,6 +51,7 @@ class Readings(NamedTuple):
     """How the capture is, as of the loop's last turn."""
 
     up: bool = True
+    seen_bytes: int = 0  # landed or not
     parse_errors: int = 0
     lost_events: int = 0
     last_block: float = 0.0  # seconds since the epoch
@@ -79,7 +80,6 @@ class Meter:
         self._labels: dict[bytes, str] = {}
         self._waiting: list[Letter] = []
         self._lock = Lock()
-        self._counted_before = sum(counters.total)
 
     def post(self, letter: Letter | None = None) -> None:
         """Add a letter, now or at the next turn; without one, those that wait."""
@@ -228,7 +228,7 @@ class Meter:
         passed = self._kernel.passed() if self._kernel else None
         if not passed:
             return None
-        return (sum(self._counters.total) - self._counted_before) / passed
+        return self.readings.seen_bytes / passed
 
 
 def letter_of(

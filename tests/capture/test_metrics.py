@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import subprocess
+import sys
 import urllib.request
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway_assets.capture.counters import Counters, Policy
+from gateway_assets.capture.intervals import Interval
 from gateway_assets.capture.meter import Meter, Readings, catch_up, letter_of, nowhere
 from gateway_assets.files.landing import Origin, Stamp, land, landing_files, read_landing
 from gateway_assets.hot.load import counters_that_differ, load
@@ -21,7 +23,7 @@ from gateway_assets.hot.store import open_store
 from gateway_assets.settings import load_settings
 from gateway_assets.sources.ip_traffic import SOURCE
 from gateway_assets.tables import IP_TRAFFIC
-from tests.capture.test_daemon import connected, daemon, transfer, until
+from tests.capture.test_daemon import connected, daemon, needs_root, transfer, until
 
 WAYS = ("tx", "rx")
 
@@ -161,6 +163,53 @@ def test_labels_are_escaped_and_all_metrics_are_there(tmp_path: Path) -> None:
     assert metrics["ip_traffic_raw_rows_waiting"] == {(): 7}
     assert {name for name in metrics if "coverage" in name} == set()
     meter.close()
+
+
+SENDING = """
+import socket
+from gateway_assets.capture.kernel_bytes import KernelBytes
+kernel = KernelBytes("lo")
+with socket.socket(type=socket.SOCK_DGRAM) as theirs, socket.socket(type=socket.SOCK_DGRAM) as ours:
+    theirs.bind(("127.0.0.1", 0))
+    for _ in range(10):
+        ours.sendto(bytes(972), theirs.getsockname())
+print(kernel.passed(), KernelBytes("nosuch0").passed())
+"""
+
+
+@needs_root
+def test_the_kernel_counts_whole_ip_packets() -> None:
+    inside = ["unshare", "-n", "--mount", "sh", "-ec"]
+    script = 'mount -t sysfs sysfs /sys; ip link set lo up; exec "$@"'
+    done = subprocess.run(
+        [*inside, script, "sh", sys.executable, "-c", SENDING],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=20,
+    )
+    assert done.stdout == "10000 None\n"
+
+
+def test_coverage_is_of_what_was_counted_landed_or_not(tmp_path: Path) -> None:
+    counters = Counters(tmp_path / "counters", Policy(slots=128), bytes(16), 1)
+    meter = Meter(counters, "packet", "ip", "lo")
+    meter._kernel = Passed(1000)  # type: ignore[assignment]
+    meter.readings = Readings(seen_bytes=750)
+    [(labels, value)] = parsed(meter.render())["ip_traffic_capture_coverage_ratio"].items()
+    assert (dict(labels), value) == ({"device": "lo"}, 0.75)
+    assert meter.facts(Interval(0, 1, {}))["coverage"] == 0.75
+    meter.close()
+
+
+class Passed:
+    """Kernel counters that stand still."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def passed(self) -> int:
+        return self._size
 
 
 def file_of(data: Path, sequence: int, tx: int) -> None:
