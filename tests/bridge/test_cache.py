@@ -111,3 +111,13 @@ def test_few_rows_and_many_are_answered_alike(
         many = [bridge.query("t", **how) for how in asked]
     assert [one.rows() for one in few] == [one.rows() for one in many]
     assert [one.arrow() for one in few] == [one.arrow() for one in many]
+
+
+def test_few_archived_rows_beside_many_hot_ones(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(50, 60):
+        run("INSERT INTO t VALUES (?, ?)", number, at(OLD, 9))
+    monkeypatch.setattr(lookup, "FEW", 5)
+    with UnifiedQueryBridge(settings) as bridge:
+        assert len(bridge.query("t").rows()) == 15
