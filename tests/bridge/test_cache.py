@@ -13,7 +13,7 @@ from gateway_assets.bridge.cache import LARGEST, AnswerCache
 from gateway_assets.bridge.where import column
 from gateway_assets.errors import ArchiveDamaged
 from gateway_assets.settings import Settings, load_settings
-from tests.tiers.places import OLD, archive, at, declare, files, make, run
+from tests.tiers.places import OLD, TODAY, archive, at, declare, files, make, run
 
 COLD = "SELECT sum(n) AS s FROM t WHERE n < 100"
 
@@ -117,7 +117,9 @@ def test_few_archived_rows_beside_many_hot_ones(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(50, 60):
-        run("INSERT INTO t VALUES (?, ?)", number, at(OLD, 9))
+        run("INSERT INTO t VALUES (?, ?)", number, at(TODAY, 9))
     monkeypatch.setattr(lookup, "FEW", 5)
     with UnifiedQueryBridge(settings) as bridge:
-        assert len(bridge.query("t").rows()) == 15
+        answer = bridge.query("t")
+        assert len(answer.rows()) == 15
+        assert answer.explained.tables[0].files_opened == 1
