@@ -1,11 +1,20 @@
-"""``gateway-capture --backend sockdiag`` against a shell loop that runs ``ss -tinpH`` each second.
+"""What ``gateway-capture`` counts, and what it costs: accuracy, memory, CPU, a scrape.
 
-Both watch the same loopback traffic (``loopback.py``) for the same time, in turns. The loop's
-output goes to /dev/null: adding it up would cost more, and the connections that came and went
-between two polls (twenty a second here) are not in it. The capture counts them and lands files.
-CPU is that of the process and all its children (``wait4``), starting Python included; "start"
-is a capture of a tenth of a second. Memory is the largest VmHWM seen among the processes, because
-the kernel's maxrss of a child begins with what its parent had when it forked.
+    accuracy  known packets and TCP payload: the backends, beside iftop and ss as scripts use them
+    memory    a daemon that met 100,000 remotes, without and with databases of places
+    cpu       a daemon with iftop while 3,000 remotes are live
+    render    one scrape of 100,000 series
+    soak      1,000,000 remotes pass through; ``--minutes 10`` lets them take their time
+    ss        ``--backend sockdiag`` against a shell loop that runs ``ss -tinpH`` each second
+
+Both sides of ``ss`` watch the same loopback traffic (``loopback.py``) for the same time, in turns.
+The loop's output goes to /dev/null: adding it up would cost more, and the connections that came
+and went between two polls (twenty a second here) are not in it. The capture counts them and lands
+files. CPU is that of the process and all its children (``wait4``), starting Python included;
+"start" is a capture of a tenth of a second. Memory is the largest VmHWM seen among the processes,
+because the kernel's maxrss of a child begins with what its parent had when it forked.
+
+A MB is 1,000,000 bytes.
 """
 
 from __future__ import annotations
@@ -16,11 +25,14 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from capture_memory import memory, render, soak
+from capture_traffic import accuracy, cpu_part
 from loopback import SHORT_LIVED
-from side_by_side import Figures, in_turns, print_heading, print_table, ratio
+from side_by_side import Figures, fields_of, in_turns, print_heading, print_table, ratio
 
 HERE = Path(__file__).parent
 CAPTURE = str(Path(sys.executable).with_name("gateway-capture"))
@@ -71,34 +83,19 @@ class Peak:
         while not self._over.wait(LOOK_SECONDS):
             pids = (int(path.name) for path in Path("/proc").glob("[0-9]*"))
             for pid in (pid for pid in pids if pid >= self._pid):  # children are younger
-                status = status_of(pid)
+                status = fields_of(pid)
                 if str(self._pid) in (status.get("Pid"), status.get("PPid")):
                     self.kilobytes = max(self.kilobytes, int(status.get("VmHWM", "0 kB")[:-3]))
 
 
-def status_of(pid: int) -> dict[str, str]:
-    """The fields of ``/proc/PID/status``; none when the process has gone."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return {}
-    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=int, default=10)
-    parser.add_argument("--connections", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=3)
-    asked = parser.parse_args()
-    print_heading(__doc__)
+def compare_ss(seconds: int, connections: int, rounds: int) -> None:
     found = in_turns(
         {
-            "gateway-capture": partial(capture, asked.seconds, asked.connections),
-            "ss loop": partial(ss_loop, asked.seconds, asked.connections),
-            "gateway-capture, start": partial(capture, 0.1, asked.connections),
+            "gateway-capture": partial(capture, seconds, connections),
+            "ss loop": partial(ss_loop, seconds, connections),
+            "gateway-capture, start": partial(capture, 0.1, connections),
         },
-        asked.rounds,
+        rounds,
     )
     base = found["ss loop"]
     print_table(
@@ -108,16 +105,38 @@ def main() -> None:
                 name,
                 f"{figures['cpu']:.2f}",
                 ratio(figures["cpu"], base["cpu"]),
-                f"{figures['rss'] / 1024:.1f}",
+                f"{figures['rss'] * 1024 / 1e6:.1f}",
                 ratio(figures["rss"], base["rss"]),
             ]
             for name, figures in found.items()
         ],
     )
     print(
-        f"\n{asked.seconds} s, {asked.connections} connections open (both ends on this host) and "
-        f"{SHORT_LIVED} short ones a second, median of {asked.rounds}"
+        f"\n{seconds} s, {connections} connections open (both ends on this host) and "
+        f"{SHORT_LIVED} short ones a second, median of {rounds}"
     )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    names = ["accuracy", "memory", "cpu", "render", "soak", "ss"]
+    parser.add_argument("what", nargs="*", default=names, metavar="what", help=", ".join(names))
+    parser.add_argument("--minutes", type=float, default=0, help="of soak (default: no pauses)")
+    parser.add_argument("--seconds", type=int, default=10, help="of ss")
+    parser.add_argument("--connections", type=int, default=200, help="of ss")
+    parser.add_argument("--rounds", type=int, default=3, help="of ss")
+    asked = parser.parse_args()
+    print_heading(__doc__)
+    parts: dict[str, Callable[[], None]] = {
+        "accuracy": accuracy,
+        "memory": memory,
+        "cpu": cpu_part,
+        "render": render,
+        "soak": partial(soak, asked.minutes),
+        "ss": partial(compare_ss, asked.seconds, asked.connections, asked.rounds),
+    }
+    for what in asked.what:
+        parts[what]()
 
 
 if __name__ == "__main__":

@@ -53,8 +53,16 @@ def ratio(one: float, other: float) -> str:
 
 def peak_memory(process: int | str = "self") -> float:
     """VmHWM in bytes; the kernel's maxrss of a child begins with what its parent had."""
-    lines = Path(f"/proc/{process}/status").read_text("utf-8").splitlines()
-    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0) * 1024
+    return int(fields_of(process).get("VmHWM", "0 kB").split()[0]) * 1024
+
+
+def fields_of(process: int | str) -> dict[str, str]:
+    """The fields of ``/proc/PID/status``; none when the process has gone."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return {}
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 def print_heading(about: str | None, *packages: str) -> None:
