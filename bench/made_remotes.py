@@ -72,6 +72,7 @@ def reports(stops: list[int], pause: float) -> Iterator[range]:
             yield range(given, min(given + _REPORT, stop))
             given = min(given + _REPORT, stop)
         for _ in range(_QUIET):
+            time.sleep(pause)
             yield range(0)
         print(given, flush=True)
         sys.stdin.readline()
