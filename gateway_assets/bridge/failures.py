@@ -70,10 +70,13 @@ class Failures:
 
 
 def _is_of_a_file(error: duckdb.Error, tiers: list[Tiers]) -> bool:
-    """Parquet's own reader says "TProtocolException" of a footer that is none."""
+    """Parquet's own reader says "TProtocolException" of a footer that is none, or raises an error
+    of no class.
+    """
     said = str(error)
     return (
         isinstance(error, duckdb.IOException)
+        or type(error) is duckdb.Error
         or "TProtocol" in said
         or any(file.path.name in said for tier in tiers for file in tier.opened)
     )

@@ -23,13 +23,12 @@ from gateway_assets.files.landing import Stamp, land
 from gateway_assets.geoip.geoip import GeoIP
 from gateway_assets.hot.load import LoadResult, load
 from gateway_assets.hot.store import open_store
-from gateway_assets.rollups.drain import drain
 from gateway_assets.settings import Settings, load_settings
 from gateway_assets.sources.ip_traffic import SOURCE
 from gateway_assets.table import from_source
-from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY
+from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY, IP_TRAFFIC_HOURLY
 from tests.mmdb import write_mmdb
-from tests.traffic import ORIGIN, TODAY, row, seen
+from tests.traffic import ORIGIN, TODAY, roll_up, row, seen
 
 CASES = Path(__file__).parents[1] / "cases" / "geoip"
 REMOTES = ("9.0.0.1", "9.1.0.1", "8.8.8.8", "192.168.1.1")
@@ -78,7 +77,7 @@ def land_and_load(settings: Settings, days: range, sequence: int = 0) -> LoadRes
         land(settings.landing, SOURCE, Stamp(ORIGIN, day * clock.DAY + sequence, sequence), rows)
     with open_store(settings.hot_database) as connection:
         result = load(connection, IP_TRAFFIC, settings)
-        drain(connection, IP_TRAFFIC_DAILY, settings)
+        roll_up(connection, settings)
     return result
 
 
@@ -169,8 +168,12 @@ def the_release_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The declarations as they were without places."""
     before = from_source(SOURCE, hot_days=7)
     with monkeypatch.context() as patch:
-        patch.setattr("gateway_assets.hot.schema.TABLES", (before, IP_TRAFFIC_DAILY))
-        patch.setattr("gateway_assets.tiers.catalog.TABLES", (before, IP_TRAFFIC_DAILY))
+        patch.setattr(
+            "gateway_assets.hot.schema.TABLES", (before, IP_TRAFFIC_HOURLY, IP_TRAFFIC_DAILY)
+        )
+        patch.setattr(
+            "gateway_assets.tiers.catalog.TABLES", (before, IP_TRAFFIC_HOURLY, IP_TRAFFIC_DAILY)
+        )
         patch.setitem(globals(), "IP_TRAFFIC", before)
         yield
 
