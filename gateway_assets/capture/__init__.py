@@ -11,6 +11,7 @@ else and is the only one with a network privilege.
 ``backends``    sockdiag, packet, iftop, pcap, replay
 ``intervals``   deltas added up to rows of an interval
 ``counters``    bytes by remote, country and process, in a file that outlives the process
+``letters``     what landed as one file, added up for them
 ``meter``       what the metrics endpoint tells
 ``places``      where remotes are, for labels
 ``exposition``  Prometheus' text format

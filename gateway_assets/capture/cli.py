@@ -19,8 +19,7 @@ from gateway_assets.capture.backend import Backend, Options
 from gateway_assets.capture.backends import BACKENDS, open_backend
 from gateway_assets.capture.counters import Policy
 from gateway_assets.capture.daemon import Plan, Stop, Summary, run
-from gateway_assets.capture.meter import Places
-from gateway_assets.capture.places import open_places
+from gateway_assets.capture.places import Places, open_places
 from gateway_assets.capture.say import say
 from gateway_assets.errors import CaptureError, GatewayError, UsageError
 from gateway_assets.files.appear import explained

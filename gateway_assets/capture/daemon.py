@@ -13,8 +13,10 @@ from gateway_assets.capture.backend import Backend, Exhausted
 from gateway_assets.capture.counters import Counters, Policy
 from gateway_assets.capture.endpoint import Endpoint
 from gateway_assets.capture.intervals import Interval, Intervals, Label
-from gateway_assets.capture.meter import NO_PLACES, Meter, Places, Readings, catch_up
+from gateway_assets.capture.letters import catch_up
+from gateway_assets.capture.meter import Meter, Readings
 from gateway_assets.capture.outbox import Outbox
+from gateway_assets.capture.places import NO_PLACES, Places
 from gateway_assets.capture.say import say
 from gateway_assets.errors import LandingError
 from gateway_assets.files.landing import Origin, plain, salvage

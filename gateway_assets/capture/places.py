@@ -7,12 +7,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway_assets import clock
-from gateway_assets.capture.meter import NO_PLACES, Places
 from gateway_assets.capture.say import say
+from gateway_assets.geoip.place import NOWHERE, Place
 
 if TYPE_CHECKING:
     from gateway_assets.geoip.geoip import GeoIP
-    from gateway_assets.geoip.place import Place
+
+
+class Places:
+    """Where addresses are, and the databases that tell: their names and when they were built."""
+
+    def place(self, address: str) -> Place:
+        del address
+        return NOWHERE
+
+    def databases(self) -> list[tuple[str, float]]:
+        return []
+
+
+NO_PLACES = Places()
 
 
 class KnownPlaces(Places):

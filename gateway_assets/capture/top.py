@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from gateway_assets.capture.backend import Backend, Delta, Exhausted
-from gateway_assets.capture.meter import nowhere
+from gateway_assets.capture.places import NO_PLACES
 from gateway_assets.geoip.place import Place
 
 BY = {"r": "remote", "p": "process", "u": "unit", "c": "country"}
@@ -68,7 +68,7 @@ def show(
     backend: Backend,
     view: View,
     stopped: Callable[[], bool],
-    place: Callable[[str], Place] = nowhere,
+    place: Callable[[str], Place] = NO_PLACES.place,
 ) -> None:
     """Draw a picture every so often, until stopped or the recording is over."""
     talkers = {by: Talkers(by, place) for by in BY.values()}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gateway_assets.capture import counters as module
 from gateway_assets.capture.addresses import address_of
 from gateway_assets.capture.counters import OTHER, Bytes, Counters, Letter, Policy
-from gateway_assets.capture.meter import letter_of
+from gateway_assets.capture.letters import letter_of
 
 BOOT, NEXT_BOOT = bytes(range(16)), bytes(range(1, 17))
 SMALL = Policy(slots=256, series=3, admit_bytes=100, ttl=60)

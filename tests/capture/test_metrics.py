@@ -16,7 +16,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway_assets.capture.counters import Counters, Policy
 from gateway_assets.capture.intervals import Interval
-from gateway_assets.capture.meter import Meter, Readings, catch_up, letter_of, nowhere
+from gateway_assets.capture.letters import catch_up, letter_of
+from gateway_assets.capture.meter import Meter, Readings
+from gateway_assets.capture.places import NO_PLACES
 from gateway_assets.files.landing import Origin, Stamp, land, landing_files, read_landing
 from gateway_assets.hot.load import counters_that_differ, load
 from gateway_assets.hot.store import open_store
@@ -223,9 +225,9 @@ def test_what_landed_but_was_not_counted_is_counted_at_the_next_start(tmp_path: 
         file_of(tmp_path, sequence, 10**sequence)
     counters.add(letter_of("0badcafe", 0, 1, [("192.0.2.1", "curl", None, None, 1, 0)]))
     for _ in range(2):
-        assert catch_up(counters, tmp_path, "h", "sockdiag", nowhere)
+        assert catch_up(counters, tmp_path, "h", "sockdiag", NO_PLACES.place)
         assert counters.total.tx == 1111
-    assert catch_up(counters, tmp_path, "other", "sockdiag", nowhere)
+    assert catch_up(counters, tmp_path, "other", "sockdiag", NO_PLACES.place)
     assert counters.total.tx == 1111
 
 
@@ -235,9 +237,9 @@ def test_half_a_letter_without_its_file_is_not_trusted(
     counters = Counters(tmp_path / "counters", Policy(slots=128), bytes(16), 1)
     monkeypatch.setattr(counters, "_end", lambda: None)
     counters.add(letter_of("0badcafe", 5, 1, [("192.0.2.1", "curl", None, None, 1, 0)]))
-    assert not catch_up(counters, tmp_path, "h", "sockdiag", nowhere)
+    assert not catch_up(counters, tmp_path, "h", "sockdiag", NO_PLACES.place)
     file_of(tmp_path, 5, 1)
     monkeypatch.undo()
-    assert catch_up(counters, tmp_path, "h", "sockdiag", nowhere)
+    assert catch_up(counters, tmp_path, "h", "sockdiag", NO_PLACES.place)
     assert counters.total.tx == 1
     assert json.loads(json.dumps(counters.last[1:])) == [5, True]

@@ -11,7 +11,7 @@ import sys
 import time
 
 from gateway_assets.capture.backend import Delta
-from gateway_assets.capture.meter import nowhere
+from gateway_assets.capture.places import NO_PLACES
 from gateway_assets.capture.top import MOST_KEYS, Talkers, amount_text
 from tests.capture.test_daemon import connected, transfer
 
@@ -19,7 +19,7 @@ TOP = [sys.executable, "-m", "gateway_assets.capture", "top"]
 
 
 def test_rates_are_of_the_turn_and_totals_of_all() -> None:
-    talkers = Talkers("process", nowhere)
+    talkers = Talkers("process", NO_PLACES.place)
     talkers.add([Delta(0, "192.0.2.1", "curl", 7, 100, 10), Delta(0, "::1", "curl", 7, 20, 0)])
     talkers.add([Delta(0, "192.0.2.2", None, None, 1, 1, None, "forwarded")])
     assert talkers.turn(2) == [("curl [7]", 60, 5, 120, 10), ("(forwarded)", 0.5, 0.5, 1, 1)]
@@ -28,7 +28,7 @@ def test_rates_are_of_the_turn_and_totals_of_all() -> None:
 
 
 def test_memory_is_bounded_and_the_busy_stay() -> None:
-    talkers = Talkers("remote", nowhere)
+    talkers = Talkers("remote", NO_PLACES.place)
     talkers.add([Delta(0, "192.0.2.1", None, None, 10**9, 0)])
     talkers.add(Delta(0, f"2001:db8::{n:x}", None, None, 1, 0) for n in range(3 * MOST_KEYS))
     rows = talkers.turn(1)
