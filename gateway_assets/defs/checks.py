@@ -4,6 +4,9 @@ Whether capture missed something is a warning: what it did count is right, and n
 for it. A row that stands nowhere, or twice, is an error.
 """
 
+import sqlite3
+from collections.abc import Callable, Mapping
+
 import dagster as dg
 
 from gateway_assets import clock
@@ -18,6 +21,8 @@ from gateway_assets.tiers.catalog import find, tiered
 
 COMPLETE, EVERYWHERE = "capture_is_complete", "files_equal_both_tiers"
 COVERED, COUNTED = "capture_covers_the_interface", "counters_equal_files"
+
+Found = tuple[bool, Mapping[str, int | float | str]]  # whether all is well, and the figures
 
 
 def daily_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
@@ -50,64 +55,67 @@ def checks_of(table: Table) -> list[dg.AssetCheckKey]:
 def _capture_is_complete(
     table: Table, source: Source, settings: Settings
 ) -> dg.AssetChecksDefinition:
-    @dg.asset_check(
-        name=COMPLETE,
-        asset=raw_name(source),
-        description="Files came in during the last 24 hours, and all of them are complete: no "
-        "capture was interrupted and no event was lost before it was counted.",
-    )
-    def complete() -> dg.AssetCheckResult:
-        with open_store(settings.hot_database) as connection:
-            files, incomplete = loaded_since(connection, table, clock.now() - clock.DAY)
-        return dg.AssetCheckResult(
-            passed=files > 0 and not incomplete,
-            severity=dg.AssetCheckSeverity.WARN,
-            metadata={
-                "files": files,
-                "incomplete_files": incomplete,
-                "incomplete_share": round(incomplete / files, 6) if files else 0.0,
-            },
-        )
+    def look(connection: sqlite3.Connection) -> Found:
+        files, incomplete = loaded_since(connection, table, clock.now() - clock.DAY)
+        share = round(incomplete / files, 6) if files else 0.0
+        figures = {"files": files, "incomplete_files": incomplete, "incomplete_share": share}
+        return files > 0 and not incomplete, figures
 
-    return complete
+    about = (
+        "Files came in during the last 24 hours, and all of them are complete: no capture was "
+        "interrupted and no event was lost before it was counted."
+    )
+    return _warning(COMPLETE, source, settings, about, look)
 
 
 def _capture_covers(table: Table, source: Source, settings: Settings) -> dg.AssetChecksDefinition:
-    @dg.asset_check(
-        name=COVERED,
-        asset=raw_name(source),
-        description="Of what the kernel counted on an interface during the last 24 hours, capture "
-        "counted at least capture_min_coverage.",
-    )
-    def covered() -> dg.AssetCheckResult:
-        with open_store(settings.hot_database) as connection:
-            least = least_coverage(connection, table, clock.now() - clock.DAY)
-        return dg.AssetCheckResult(
-            passed=least is None or least[0] >= settings.capture_min_coverage,
-            severity=dg.AssetCheckSeverity.WARN,
-            metadata={"least_coverage": least[0], "file": least[1]} if least else {},
-        )
+    def look(connection: sqlite3.Connection) -> Found:
+        least = least_coverage(connection, table, clock.now() - clock.DAY)
+        if least is None:
+            return True, {}
+        coverage, file = least
+        is_enough = coverage >= settings.capture_min_coverage
+        return is_enough, {"least_coverage": coverage, "file": file}
 
-    return covered
+    about = (
+        "Of what the kernel counted on an interface during the last 24 hours, capture counted at "
+        "least capture_min_coverage."
+    )
+    return _warning(COVERED, source, settings, about, look)
 
 
 def _counters_equal_files(
     table: Table, source: Source, settings: Settings
 ) -> dg.AssetChecksDefinition:
-    @dg.asset_check(
-        name=COUNTED,
-        asset=raw_name(source),
-        description="The counters that capture serves as metrics and the files that were loaded "
-        "tell of the same bytes; a file that was lost or quarantined makes the difference.",
+    def look(connection: sqlite3.Connection) -> Found:
+        missing = counters_that_differ(connection, table)
+        return not missing, missing
+
+    about = (
+        "The counters that capture serves as metrics and the files that were loaded tell of the "
+        "same bytes; a file that was lost or quarantined makes the difference."
     )
-    def counted() -> dg.AssetCheckResult:
+    return _warning(COUNTED, source, settings, about, look)
+
+
+def _warning(
+    name: str,
+    source: Source,
+    settings: Settings,
+    about: str,
+    look: Callable[[sqlite3.Connection], Found],
+) -> dg.AssetChecksDefinition:
+    """A check of a source's files that stops nothing."""
+
+    @dg.asset_check(name=name, asset=raw_name(source), description=about)
+    def check() -> dg.AssetCheckResult:
         with open_store(settings.hot_database) as connection:
-            missing = counters_that_differ(connection, table)
+            passed, figures = look(connection)
         return dg.AssetCheckResult(
-            passed=not missing, severity=dg.AssetCheckSeverity.WARN, metadata=dict(missing)
+            passed=passed, severity=dg.AssetCheckSeverity.WARN, metadata=dict(figures)
         )
 
-    return counted
+    return check
 
 
 def _files_equal_both_tiers(table: Table, settings: Settings) -> dg.AssetChecksDefinition:
