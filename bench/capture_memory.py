@@ -15,8 +15,8 @@ from made_remotes import SIZE, address
 from side_by_side import aims, fields_of, print_table, progress, seconds
 
 from gateway_assets.capture.addresses import address_of
-from gateway_assets.capture.counters import Counters, Letter, Policy
-from gateway_assets.capture.meter import Meter
+from gateway_assets.capture.metrics.counters import Counters, Letter, Policy
+from gateway_assets.capture.metrics.meter import Meter
 
 HERE = Path(__file__).parent
 DATABASES = HERE.parent / "tests/cases/geoip"

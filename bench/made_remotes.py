@@ -16,9 +16,10 @@ import time
 from collections.abc import Iterator
 
 from gateway_assets import clock
-from gateway_assets.capture import cli, pair_map
+from gateway_assets.capture import cli
 from gateway_assets.capture.addresses import address_bytes
 from gateway_assets.capture.backends import packet
+from gateway_assets.capture.packets import pair_map
 
 NEAR = address_bytes("192.0.2.1")
 SIZE = 2**21  # bytes each way with each remote, so that the first ones get series of their own

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway_assets.capture.counters import Counters, Policy
-from gateway_assets.capture.letters import letter_of
-from gateway_assets.capture.meter import Meter
+from gateway_assets.capture.metrics.counters import Counters, Policy
+from gateway_assets.capture.metrics.letters import letter_of
+from gateway_assets.capture.metrics.meter import Meter
 
 FILE = Path(__file__).parents[1] / "docs" / "grafana" / "ip-traffic.json"
 BOARD: dict[str, Any] = json.loads(FILE.read_text("utf-8"))

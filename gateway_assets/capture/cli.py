@@ -14,13 +14,13 @@ from typing import Any, NoReturn
 
 from gateway_assets import clock
 from gateway_assets.capture.addresses import parse_address
-from gateway_assets.capture.attributed import attributed
 from gateway_assets.capture.backend import Backend, Options
 from gateway_assets.capture.backends import BACKENDS, open_backend
-from gateway_assets.capture.counters import Policy
 from gateway_assets.capture.daemon import Plan, Stop, Summary, run
+from gateway_assets.capture.metrics.counters import Policy
 from gateway_assets.capture.places import Places, open_places
 from gateway_assets.capture.say import say
+from gateway_assets.capture.sockets.attributed import attributed
 from gateway_assets.errors import CaptureError, GatewayError, UsageError
 from gateway_assets.files.appear import explained
 

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 from gateway_assets import clock
 from gateway_assets.capture.backend import Backend, Exhausted
-from gateway_assets.capture.counters import Counters, Policy
-from gateway_assets.capture.endpoint import Endpoint
 from gateway_assets.capture.intervals import Interval, Intervals, Label
-from gateway_assets.capture.letters import catch_up
-from gateway_assets.capture.meter import Meter, Readings
+from gateway_assets.capture.metrics.counters import Counters, Policy
+from gateway_assets.capture.metrics.endpoint import Endpoint
+from gateway_assets.capture.metrics.letters import catch_up
+from gateway_assets.capture.metrics.meter import Meter, Readings
 from gateway_assets.capture.outbox import Outbox
 from gateway_assets.capture.places import NO_PLACES, Places
 from gateway_assets.capture.say import say

@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from gateway_assets.capture.backends.packet import Packet
-from gateway_assets.capture.direction import Sides
-from gateway_assets.capture.live_header import read_ethernet
 from gateway_assets.capture.nets import parse_nets
-from gateway_assets.capture.pair_map import PairMap
-from gateway_assets.capture.pair_ring import PairRing
+from gateway_assets.capture.packets.direction import Sides
+from gateway_assets.capture.packets.live_header import read_ethernet
+from gateway_assets.capture.packets.pair_map import PairMap
+from gateway_assets.capture.packets.pair_ring import PairRing
 from gateway_assets.errors import CaptureError
 
 LIBC = ctypes.CDLL(None, use_errno=True)

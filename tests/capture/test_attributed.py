@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from gateway_assets.capture.attributed import Attributed, attributed
-from gateway_assets.capture.attribution import Attribution
 from gateway_assets.capture.backend import Backend, Delta, Options
 from gateway_assets.capture.backends import open_backend
+from gateway_assets.capture.sockets.attributed import Attributed, attributed
+from gateway_assets.capture.sockets.attribution import Attribution
 from gateway_assets.errors import CaptureError
 from gateway_assets.files.landing import landing_files, read_landing
 from gateway_assets.sources.ip_traffic import SOURCE

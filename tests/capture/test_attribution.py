@@ -12,10 +12,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from gateway_assets.capture import attribution as module
-from gateway_assets.capture.attribution import Attribution
 from gateway_assets.capture.backend import Delta
 from gateway_assets.capture.backends.sockdiag import SockDiag
+from gateway_assets.capture.sockets import attribution as module
+from gateway_assets.capture.sockets.attribution import Attribution
 from tests.capture.talking import REMOTE, Talker, datagrams, server
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="a network namespace needs root")
@@ -236,7 +236,7 @@ def test_lost_ends_leave_little_behind(
 @pytest.mark.parametrize("version", ["ipv4/ip_forward", "ipv6/conf/all/forwarding"])
 def test_a_remote_of_no_socket(switch: int, how: str, version: str) -> None:
     program = (
-        "from gateway_assets.capture.attribution import Attribution\n"
+        "from gateway_assets.capture.sockets.attribution import Attribution\n"
         "print(*Attribution().split(5, '192.0.2.1', 7, 9))\n"
     )
     in_namespace = ["unshare", "-n", "sh", "-c", f'echo {switch} > /proc/sys/net/{version}; "$@"']

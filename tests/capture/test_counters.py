@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from gateway_assets.capture import counters as module
 from gateway_assets.capture.addresses import address_of
-from gateway_assets.capture.counters import OTHER, Bytes, Counters, Letter, Policy
-from gateway_assets.capture.letters import letter_of
+from gateway_assets.capture.metrics import counters as module
+from gateway_assets.capture.metrics.counters import OTHER, Bytes, Counters, Letter, Policy
+from gateway_assets.capture.metrics.letters import letter_of
 
 BOOT, NEXT_BOOT = bytes(range(16)), bytes(range(1, 17))
 SMALL = Policy(slots=256, series=3, admit_bytes=100, ttl=60)

@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from gateway_assets.capture.direction import Sides
 from gateway_assets.capture.nets import parse_nets
+from gateway_assets.capture.packets.direction import Sides
 
 
 def sixteen(text: str) -> bytes:

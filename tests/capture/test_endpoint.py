@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway_assets.capture import endpoint as module
-from gateway_assets.capture.endpoint import MOST_CLIENTS, Endpoint
+from gateway_assets.capture.metrics import endpoint as module
+from gateway_assets.capture.metrics.endpoint import MOST_CLIENTS, Endpoint
 from gateway_assets.errors import CaptureError
 
 BODY = b"a_total 1\n" * 200_000

@@ -10,8 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_assets.capture import bpf
-from gateway_assets.capture.live_header import IPV4, IPV6, read_ethernet, read_packet, sixteen
+from gateway_assets.capture.packets import bpf
+from gateway_assets.capture.packets.live_header import (
+    IPV4,
+    IPV6,
+    read_ethernet,
+    read_packet,
+    sixteen,
+)
 
 ENDS = socket.inet_aton("192.0.2.1") + socket.inet_aton("198.51.100.1")
 

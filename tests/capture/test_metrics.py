@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway_assets.capture.counters import Counters, Policy
 from gateway_assets.capture.intervals import Interval
-from gateway_assets.capture.letters import catch_up, letter_of
-from gateway_assets.capture.meter import Meter, Readings
+from gateway_assets.capture.metrics.counters import Counters, Policy
+from gateway_assets.capture.metrics.letters import catch_up, letter_of
+from gateway_assets.capture.metrics.meter import Meter, Readings
 from gateway_assets.capture.places import NO_PLACES
 from gateway_assets.files.landing import Origin, Stamp, land, landing_files, read_landing
 from gateway_assets.hot.load import counters_that_differ, load
@@ -169,7 +169,7 @@ def test_labels_are_escaped_and_all_metrics_are_there(tmp_path: Path) -> None:
 
 SENDING = """
 import socket
-from gateway_assets.capture.kernel_bytes import KernelBytes
+from gateway_assets.capture.metrics.kernel_bytes import KernelBytes
 kernel = KernelBytes("lo")
 with socket.socket(type=socket.SOCK_DGRAM) as theirs, socket.socket(type=socket.SOCK_DGRAM) as ours:
     theirs.bind(("127.0.0.1", 0))

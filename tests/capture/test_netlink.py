@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_assets.capture import netlink
 from gateway_assets.capture.addresses import address_text, parse_address, parse_host
+from gateway_assets.capture.sockets import netlink
 
 NEAR = socket.inet_pton(socket.AF_INET6, "::ffff:192.0.2.1")
 FAR = socket.inet_pton(socket.AF_INET6, "2001:db8::7")

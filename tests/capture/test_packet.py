@@ -15,7 +15,7 @@ import pytest
 from gateway_assets.capture.backend import Backend, Options
 from gateway_assets.capture.backends import open_backend
 from gateway_assets.capture.backends.packet import Packet
-from gateway_assets.capture.pair_map import PairMap
+from gateway_assets.capture.packets.pair_map import PairMap
 from gateway_assets.errors import CaptureError, UsageError
 
 PLAY = Path(__file__).with_name("packets.py")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gateway_assets.capture import netlink
-from gateway_assets.capture.netlink import Connection, TcpSocket
-from gateway_assets.capture.payload import final_payload, open_payload, with_memory
+from gateway_assets.capture.sockets import netlink
+from gateway_assets.capture.sockets.netlink import Connection, TcpSocket
+from gateway_assets.capture.sockets.payload import final_payload, open_payload, with_memory
 
 ENDS = Connection(2, 40000, 443, bytes(16), bytes(16))
 GONE = TcpSocket(1, netlink.CLOSE, ENDS, 0, 0, 0, 1001, 500, 3)

@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 
 from gateway_assets.capture.backend import Exhausted, Options
 from gateway_assets.capture.backends.pcap import open_backend
+from gateway_assets.capture.captures.frames import LOCATE, NOT_IP
+from gateway_assets.capture.captures.ip_header import read_ip
+from gateway_assets.capture.captures.sides import NOT_GLOBAL, Sides
 from gateway_assets.capture.cli import main
-from gateway_assets.capture.frames import LOCATE, NOT_IP
-from gateway_assets.capture.ip_header import read_ip
 from gateway_assets.capture.nets import parse_nets
-from gateway_assets.capture.sides import NOT_GLOBAL, Sides
 from gateway_assets.errors import CaptureError
 from gateway_assets.files.landing import landing_files, read_landing
 from gateway_assets.sources.ip_traffic import SOURCE

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway_assets.capture import processes
-from gateway_assets.capture.processes import NOBODY, Owner, Processes
+from gateway_assets.capture.sockets import processes
+from gateway_assets.capture.sockets.processes import NOBODY, Owner, Processes
 
 
 def process(proc: Path, pid: int, name: str, start: int, inodes: list[int]) -> None:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_assets.capture.shares import divide
+from gateway_assets.capture.sockets.shares import divide
 
 WEIGHTS = st.lists(st.integers(0, 2**64), min_size=1, max_size=30).filter(any)
 

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from gateway_assets.capture import netlink
 from gateway_assets.capture.backend import Backend, Delta, Options
 from gateway_assets.capture.backends import BACKENDS, open_backend
 from gateway_assets.capture.backends.sockdiag import SockDiag
-from gateway_assets.capture.holders import UNKNOWN, Holder, _common
-from gateway_assets.capture.processes import NOBODY, Owner
+from gateway_assets.capture.sockets import netlink
+from gateway_assets.capture.sockets.holders import UNKNOWN, Holder, _common
+from gateway_assets.capture.sockets.processes import NOBODY, Owner
 from gateway_assets.errors import UsageError
 
 IN_NAMESPACE = ["unshare", "-n", "--", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]

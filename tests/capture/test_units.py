@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway_assets.capture.attribution import Attribution
 from gateway_assets.capture.backend import Delta
 from gateway_assets.capture.backends.sockdiag import SockDiag
-from gateway_assets.capture.units import PAUSE, Units, _mounted
+from gateway_assets.capture.sockets.attribution import Attribution
+from gateway_assets.capture.sockets.units import PAUSE, Units, _mounted
 from tests.capture.talking import REMOTE, Talker, server
 
 
@@ -108,7 +108,7 @@ def test_units_need_no_privilege(service: Path) -> None:
     if os.getuid() != 0:
         pytest.skip("only root can give its rights up")
     program = (
-        "from gateway_assets.capture.attribution import Attribution\n"
+        "from gateway_assets.capture.sockets.attribution import Attribution\n"
         f"[part] = Attribution().split(0, {REMOTE!r}, 1, 1)\n"
         "print(part.pid, part.unit, part.attribution)\n"
     )

@@ -19,9 +19,9 @@ from typing import Protocol
 from gateway_assets import clock
 from gateway_assets.capture.addresses import address_text
 from gateway_assets.capture.backend import Backend, Delta, Options
-from gateway_assets.capture.direction import Sides
 from gateway_assets.capture.nets import parse_nets
-from gateway_assets.capture.pair_ring import PairRing
+from gateway_assets.capture.packets.direction import Sides
+from gateway_assets.capture.packets.pair_ring import PairRing
 from gateway_assets.capture.say import say
 from gateway_assets.errors import CaptureError, UsageError
 
@@ -110,7 +110,7 @@ def open_backend(options: Options) -> Backend:
 def _open_pairs(interface: str) -> Pairs:
     """The kernel's own count, else that of headers. Raises OSError when neither can be had."""
     try:
-        from gateway_assets.capture.pair_map import PairMap  # noqa: PLC0415 - ctypes is large
+        from gateway_assets.capture.packets.pair_map import PairMap  # noqa: PLC0415 - ctypes is large
 
         pairs: Pairs = PairMap(interface)
         say("packet: the kernel counts (eBPF); no packet is copied")

@@ -18,12 +18,12 @@ from socket import AF_INET, AF_INET6
 
 from gateway_assets.capture.addresses import address_text
 from gateway_assets.capture.backend import Backend, Delta, Exhausted, Options
-from gateway_assets.capture.frames import LOCATE, NOT_IP
-from gateway_assets.capture.ip_header import read_ip
+from gateway_assets.capture.captures.frames import LOCATE, NOT_IP
+from gateway_assets.capture.captures.ip_header import read_ip
+from gateway_assets.capture.captures.pcap_file import UNREADABLE, CaptureFile, Damaged, Packet
+from gateway_assets.capture.captures.sides import NOT_GLOBAL, Sides
 from gateway_assets.capture.nets import parse_nets
-from gateway_assets.capture.pcap_file import UNREADABLE, CaptureFile, Damaged, Packet
 from gateway_assets.capture.say import say
-from gateway_assets.capture.sides import NOT_GLOBAL, Sides
 from gateway_assets.clock import DAY, SECOND
 from gateway_assets.errors import CaptureError, UsageError
 from gateway_assets.model import TIME_END

@@ -21,8 +21,8 @@ from functools import partial
 from gateway_assets import clock
 from gateway_assets.capture.addresses import address_text
 from gateway_assets.capture.backend import Backend, Delta, Options
-from gateway_assets.capture.holders import Holder, Holders
-from gateway_assets.capture.netlink import (
+from gateway_assets.capture.sockets.holders import Holder, Holders
+from gateway_assets.capture.sockets.netlink import (
     FIN_WAIT2,
     LISTEN,
     TIME_WAIT,
@@ -30,8 +30,8 @@ from gateway_assets.capture.netlink import (
     Link,
     TcpSocket,
 )
-from gateway_assets.capture.payload import final_payload, open_payload, with_memory
-from gateway_assets.capture.processes import Owner
+from gateway_assets.capture.sockets.payload import final_payload, open_payload, with_memory
+from gateway_assets.capture.sockets.processes import Owner
 from gateway_assets.errors import CaptureError, UsageError
 
 PAUSE = 1.0  # seconds between two dumps

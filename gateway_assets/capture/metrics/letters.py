@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from gateway_assets.capture.counters import Counters, Letter
+from gateway_assets.capture.metrics.counters import Counters, Letter
 from gateway_assets.capture.places import NO_PLACES
 from gateway_assets.files.landing import plain, read_landing
 from gateway_assets.geoip.place import Place

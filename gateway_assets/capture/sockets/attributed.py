@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterable
 
 from gateway_assets import clock
-from gateway_assets.capture.attribution import Attribution
 from gateway_assets.capture.backend import Backend, Delta
 from gateway_assets.capture.say import say
+from gateway_assets.capture.sockets.attribution import Attribution
 from gateway_assets.errors import CaptureError
 
 PAUSE = 2.0  # seconds between two looks while packets come

@@ -15,8 +15,14 @@ import struct
 import time
 from collections.abc import Iterator
 
-from gateway_assets.capture.live_header import SNAP, Ends, read_ethernet, read_packet, sixteen
-from gateway_assets.capture.packet_socket import OUTGOING, SOL_PACKET, PacketSocket
+from gateway_assets.capture.packets.live_header import (
+    SNAP,
+    Ends,
+    read_ethernet,
+    read_packet,
+    sixteen,
+)
+from gateway_assets.capture.packets.packet_socket import OUTGOING, SOL_PACKET, PacketSocket
 
 MAX_PAIRS = 1 << 15
 BLOCKS = 32

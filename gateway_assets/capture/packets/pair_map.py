@@ -17,9 +17,9 @@ import sys
 import time
 from collections.abc import Iterator
 
-from gateway_assets.capture import bpf
-from gateway_assets.capture.bpf import R0, R1, R2, R3, R4, R6, R7, R8, R9, STACK, Line
-from gateway_assets.capture.live_header import (
+from gateway_assets.capture.packets import bpf
+from gateway_assets.capture.packets.bpf import R0, R1, R2, R3, R4, R6, R7, R8, R9, STACK, Line
+from gateway_assets.capture.packets.live_header import (
     ETHERNET,
     IPV4,
     IPV4_HEADER,
@@ -30,7 +30,7 @@ from gateway_assets.capture.live_header import (
     TAG,
     VLAN,
 )
-from gateway_assets.capture.packet_socket import OUTGOING, PacketSocket
+from gateway_assets.capture.packets.packet_socket import OUTGOING, PacketSocket
 
 MAX_PAIRS = 1 << 15
 _ATTENTION = 0.1  # seconds between two looks at how full the map is

@@ -33,9 +33,9 @@ from pathlib import Path
 
 from gateway_assets.capture.addresses import address_text
 from gateway_assets.capture.backend import Delta
-from gateway_assets.capture.holders import UNKNOWN, Holder, Holders
-from gateway_assets.capture.netlink import LISTEN, Connection, Link, TcpSocket
-from gateway_assets.capture.shares import divide
+from gateway_assets.capture.sockets.holders import UNKNOWN, Holder, Holders
+from gateway_assets.capture.sockets.netlink import LISTEN, Connection, Link, TcpSocket
+from gateway_assets.capture.sockets.shares import divide
 
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 _KEEP = 4096  # ended sockets per look, remotes of ended sockets, sockets absent from a dump

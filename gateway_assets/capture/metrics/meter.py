@@ -11,11 +11,11 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from gateway_assets.capture.addresses import address_of
-from gateway_assets.capture.counters import Counters, Letter
-from gateway_assets.capture.exposition import Metric, escaped, exposition
 from gateway_assets.capture.intervals import Interval
-from gateway_assets.capture.kernel_bytes import KernelBytes
-from gateway_assets.capture.letters import letter_of
+from gateway_assets.capture.metrics.counters import Counters, Letter
+from gateway_assets.capture.metrics.exposition import Metric, escaped, exposition
+from gateway_assets.capture.metrics.kernel_bytes import KernelBytes
+from gateway_assets.capture.metrics.letters import letter_of
 from gateway_assets.capture.places import NO_PLACES, Places
 from gateway_assets.geoip.place import Place
 

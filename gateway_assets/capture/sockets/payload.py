@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway_assets.capture.netlink import (
+from gateway_assets.capture.sockets.netlink import (
     CLOSE,
     CLOSE_WAIT,
     CLOSING,

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from gateway_assets.capture.netlink import LISTEN, Connection, TcpSocket, UdpSocket
-from gateway_assets.capture.processes import NOBODY, Owner, Processes
-from gateway_assets.capture.units import Units
+from gateway_assets.capture.sockets.netlink import LISTEN, Connection, TcpSocket, UdpSocket
+from gateway_assets.capture.sockets.processes import NOBODY, Owner, Processes
+from gateway_assets.capture.sockets.units import Units
 
 _ANY_ADDRESS = bytes(16)
 

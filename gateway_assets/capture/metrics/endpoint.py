@@ -14,7 +14,7 @@ import time
 import zlib
 from collections.abc import Callable
 
-from gateway_assets.capture.exposition import CONTENT_TYPE
+from gateway_assets.capture.metrics.exposition import CONTENT_TYPE
 from gateway_assets.capture.say import say
 from gateway_assets.errors import CaptureError
 
