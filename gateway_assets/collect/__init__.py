@@ -1,0 +1,16 @@
+"""Collect: StarRocks clusters looked at every half minute, and landed as files.
+
+Promises: a look ends within its deadline, whatever a server does; one that is bad delays no other;
+a tick that cannot be kept is skipped and said, never queued; what was counted is in exactly one
+landing file, also when this process is killed anywhere; unknown is NULL.
+
+``config``    clusters as people declare them
+``observed``  what one look at one cluster brought
+``ask``       one look: statements and metrics, each with a deadline
+``sql``       one session with a frontend
+``fetch``     one page over HTTP
+``snapshot``  what was seen, and what had been seen before, as rows
+``tick``      all clusters at once
+``journal``   a tick is in its files, or will be
+``loop``      ticks at round times
+"""
