@@ -33,7 +33,8 @@ class Query(NamedTuple):
     """A statement, and its spellings in other versions; the first that a server knows answers.
 
     ``{since}`` and ``{until}`` stand for moments as ``YYYY-MM-DD HH:MM:SS`` in UTC, ``{user}`` for
-    the user who asks.
+    the user who asks, ``{slow}`` for milliseconds, ``{wanted}`` for quoted names of metrics: the
+    whole table would be thousands of rows.
     """
 
     name: str
@@ -41,123 +42,97 @@ class Query(NamedTuple):
     statements: tuple[str, ...]
 
 
+def _ask(name: str, every: Every, *statements: str) -> Query:
+    return Query(name, every, statements)
+
+
 _INFO = "information_schema"
 _AUDIT = "starrocks_audit_db__.starrocks_audit_tbl__"
-# Counters of the fallback: the whole table would be thousands of rows.
-_WANTED = "{wanted}"
 
 QUERIES = (
-    Query("frontends", Every.FAST, ("SHOW FRONTENDS",)),
-    Query("backends", Every.FAST, ("SHOW BACKENDS",)),
-    Query("compute_nodes", Every.FAST, ("SHOW COMPUTE NODES",)),
-    Query(
+    _ask("frontends", Every.FAST, "SHOW FRONTENDS"),
+    _ask("backends", Every.FAST, "SHOW BACKENDS"),
+    _ask("compute_nodes", Every.FAST, "SHOW COMPUTE NODES"),
+    _ask(
         "running_queries",
         Every.MEDIUM,
-        ("SHOW PROC '/global_current_queries'", "SHOW PROC '/current_queries'"),
+        "SHOW PROC '/global_current_queries'",
+        "SHOW PROC '/current_queries'",
     ),
-    Query("processlist", Every.MEDIUM, ("SHOW FULL PROCESSLIST",)),
-    Query("statistic", Every.MEDIUM, ("SHOW PROC '/statistic'",)),
-    Query(
+    _ask("processlist", Every.MEDIUM, "SHOW FULL PROCESSLIST"),
+    _ask("statistic", Every.MEDIUM, "SHOW PROC '/statistic'"),
+    _ask(
         "routine_loads",
         Every.MEDIUM,
-        (f"SELECT * FROM {_INFO}.routine_load_jobs WHERE STATE NOT IN ('STOPPED', 'CANCELLED')",),
+        f"SELECT * FROM {_INFO}.routine_load_jobs WHERE STATE NOT IN ('STOPPED', 'CANCELLED')",
     ),
-    Query(
+    _ask(
         "transactions",
         Every.MEDIUM,
-        (f"SELECT * FROM {_INFO}.running_transactions LIMIT 10000",),
+        f"SELECT * FROM {_INFO}.running_transactions LIMIT 10000",
     ),
-    Query(
+    _ask(
         "tables",
         Every.SLOW,
-        (
-            (
-                "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, DATA_LENGTH "
-                f"FROM {_INFO}.tables WHERE TABLE_TYPE = 'BASE TABLE' "
-                "ORDER BY DATA_LENGTH DESC LIMIT 100000"
-            ),
-        ),
+        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, DATA_LENGTH "
+        f"FROM {_INFO}.tables WHERE TABLE_TYPE = 'BASE TABLE' "
+        "ORDER BY DATA_LENGTH DESC LIMIT 100000",
     ),
-    Query(
+    _ask(
         "partitions",
         Every.SLOW,
-        (
-            (
-                "SELECT DB_NAME, TABLE_NAME, PARTITION_NAME, DATA_SIZE, MAX_CS, STORAGE_SIZE "
-                f"FROM {_INFO}.partitions_meta ORDER BY MAX_CS DESC LIMIT 100000"
-            ),
-            (
-                "SELECT DB_NAME, TABLE_NAME, PARTITION_NAME, DATA_SIZE, MAX_CS "
-                f"FROM {_INFO}.partitions_meta ORDER BY MAX_CS DESC LIMIT 100000"
-            ),
-        ),
+        "SELECT DB_NAME, TABLE_NAME, PARTITION_NAME, DATA_SIZE, MAX_CS, STORAGE_SIZE "
+        f"FROM {_INFO}.partitions_meta ORDER BY MAX_CS DESC LIMIT 100000",
+        "SELECT DB_NAME, TABLE_NAME, PARTITION_NAME, DATA_SIZE, MAX_CS "
+        f"FROM {_INFO}.partitions_meta ORDER BY MAX_CS DESC LIMIT 100000",
     ),
-    Query("materialized_views", Every.SLOW, (f"SELECT * FROM {_INFO}.materialized_views",)),
-    Query(
+    _ask("materialized_views", Every.SLOW, f"SELECT * FROM {_INFO}.materialized_views"),
+    _ask(
         "task_runs",
         Every.SLOW,
-        (
-            (
-                f"SELECT * FROM {_INFO}.task_runs WHERE FINISH_TIME >= '{{since}}' "
-                "AND FINISH_TIME < '{until}' LIMIT 10000"
-            ),
-        ),
+        f"SELECT * FROM {_INFO}.task_runs WHERE FINISH_TIME >= '{{since}}' "
+        "AND FINISH_TIME < '{until}' LIMIT 10000",
     ),
-    Query(
+    _ask(
         "loads",
         Every.SLOW,
-        (
-            (
-                f"SELECT STATE, TYPE, count(*) AS LOADS FROM {_INFO}.loads "
-                "WHERE CREATE_TIME >= '{since}' AND CREATE_TIME < '{until}' GROUP BY STATE, TYPE"
-            ),
-        ),
+        f"SELECT STATE, TYPE, count(*) AS LOADS FROM {_INFO}.loads "
+        "WHERE CREATE_TIME >= '{since}' AND CREATE_TIME < '{until}' GROUP BY STATE, TYPE",
     ),
-    Query("be_compactions", Every.SLOW, (f"SELECT * FROM {_INFO}.be_compactions",)),
-    Query(
+    _ask("be_compactions", Every.SLOW, f"SELECT * FROM {_INFO}.be_compactions"),
+    _ask(
         "be_configs",
         Every.SLOW,
-        (
-            (
-                "SELECT NAME, count(DISTINCT VALUE) AS SPELLINGS, group_concat(DISTINCT VALUE) AS "
-                f"EACH FROM {_INFO}.be_configs GROUP BY NAME HAVING count(DISTINCT VALUE) > 1"
-            ),
-        ),
+        "SELECT NAME, count(DISTINCT VALUE) AS SPELLINGS, group_concat(DISTINCT VALUE) AS EACH "
+        f"FROM {_INFO}.be_configs GROUP BY NAME HAVING count(DISTINCT VALUE) > 1",
     ),
-    Query("profiles", Every.SLOW, ("SHOW PROFILELIST LIMIT 100",)),
-    Query(
+    _ask("profiles", Every.SLOW, "SHOW PROFILELIST LIMIT 100"),
+    _ask(
         "latencies",
         Every.SLOW,
-        (
-            (
-                "SELECT floor(ln(greatest(queryTime, 1)) / ln(1.0202)) AS BUCKET, count(*) AS QUERIES "
-                f"FROM {_AUDIT} WHERE isQuery = 1 AND state = 'EOF' AND `user` <> '{{user}}' "
-                "AND `timestamp` >= '{since}' AND `timestamp` < '{until}' GROUP BY BUCKET"
-            ),
-        ),
+        "SELECT floor(ln(greatest(queryTime, 1)) / ln(1.0202)) AS BUCKET, "
+        f"count(*) AS QUERIES FROM {_AUDIT} "
+        "WHERE isQuery = 1 AND state = 'EOF' AND `user` <> '{user}' "
+        "AND `timestamp` >= '{since}' AND `timestamp` < '{until}' GROUP BY BUCKET",
     ),
-    Query(
+    _ask(
         "slow_queries",
         Every.SLOW,
-        (
-            (
-                "SELECT queryId, `timestamp`, `user`, db, feIp, state, queryTime, scanBytes, scanRows, "
-                f"returnRows, cpuCostNs, memCostBytes, digest, stmt FROM {_AUDIT} "
-                "WHERE isQuery = 1 AND `user` <> '{user}' AND queryTime >= {slow} "
-                "AND `timestamp` >= '{since}' AND `timestamp` < '{until}' "
-                "ORDER BY queryTime DESC LIMIT 20"
-            ),
-        ),
+        "SELECT queryId, `timestamp`, `user`, db, feIp, state, queryTime, scanBytes, "
+        f"scanRows, returnRows, cpuCostNs, memCostBytes, digest, stmt FROM {_AUDIT} "
+        "WHERE isQuery = 1 AND `user` <> '{user}' AND queryTime >= {slow} "
+        "AND `timestamp` >= '{since}' AND `timestamp` < '{until}' "
+        "ORDER BY queryTime DESC LIMIT 20",
     ),
-    Query(
+    _ask(
         "fe_metrics",
         Every.INSTEAD,
-        (f"SELECT FE_ID, NAME, LABELS, VALUE FROM {_INFO}.fe_metrics WHERE NAME IN ({_WANTED})",),
+        f"SELECT FE_ID, NAME, LABELS, VALUE FROM {_INFO}.fe_metrics WHERE NAME IN ({{wanted}})",
     ),
-    Query(
+    _ask(
         "be_metrics",
         Every.INSTEAD,
-        (f"SELECT BE_ID, NAME, LABELS, VALUE FROM {_INFO}.be_metrics WHERE NAME IN ({_WANTED})",),
+        f"SELECT BE_ID, NAME, LABELS, VALUE FROM {_INFO}.be_metrics WHERE NAME IN ({{wanted}})",
     ),
 )
 
@@ -176,7 +151,7 @@ class Place(NamedTuple):
 
     ``where`` is ``fe`` or ``be`` (a series in each such node's metrics; ``be`` are compute nodes,
     too) or the name of a query (a column of its rows). ``only`` are labels or columns that must
-    have one of some values, ``but`` such that must not. Numbers of queries are gauges.
+    have one of some values, ``but`` such that must not (no values: the label must not be there). Numbers of queries are gauges.
     """
 
     where: str
