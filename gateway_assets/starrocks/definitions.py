@@ -151,7 +151,8 @@ class Place(NamedTuple):
 
     ``where`` is ``fe`` or ``be`` (a series in each such node's metrics; ``be`` are compute nodes,
     too) or the name of a query (a column of its rows). ``only`` are labels or columns that must
-    have one of some values, ``but`` such that must not (no values: the label must not be there). Numbers of queries are gauges.
+    have one of some values, ``but`` such that must not (no values: a label that must not be there
+    at all). Numbers of queries are gauges.
     """
 
     where: str
