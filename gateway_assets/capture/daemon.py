@@ -152,7 +152,7 @@ class _Capture:
         if deltas and not self._backend.live:
             self._latest = max(self._latest, *(delta.time for delta in deltas))
         now = clock.now() if self._backend.live else self._latest
-        self._measure(up=True)
+        self._measure(up=self._backend.up)
         self._post(self._intervals.finished(now))
 
     def _finish(self) -> None:

@@ -59,8 +59,8 @@ def _shows(size: int, cumulative: str) -> bool:
     if not match:
         return False
     number, unit, _ = match.groups()
-    last_digit = _UNITS[unit] / 10 ** len(number.partition(".")[2])
-    return size * 0.99 > last_digit
+    decimals = len(number.partition(".")[2])
+    return size * 0.99 * 10.0**decimals > _UNITS[unit]
 
 
 class IftopText:

@@ -60,6 +60,10 @@ class Iftop:
         self._pause, self._again = _PAUSE, 0.0
         self._start()
 
+    @property
+    def up(self) -> bool:
+        return self._child is not None
+
     def read(self, timeout: float) -> Iterable[Delta]:
         if self._child is None:
             self._start_again(timeout)

@@ -26,7 +26,7 @@ _REPORTED = 10  # malformed rows named one by one
 
 
 class Replay:
-    name, live, lost_events = "replay", False, 0
+    name, live, up, lost_events = "replay", False, True, 0
     interface: str | None = None
 
     def __init__(self, path: Path, start: int) -> None:
