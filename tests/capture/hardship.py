@@ -51,7 +51,6 @@ OPTIONS = ["--listen", "127.0.0.1:0", "--interval", "1", "--admit-bytes", "5000"
 METRICS = ("", "country_", "process_", "interface_")
 ALONE = "--no-attribution"  # lands sooner
 TALKS = "127.77.0.2"  # over TCP, to this namespace
-WIDTH = 1_000_000  # microseconds, of an interval
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 
 
@@ -139,6 +138,10 @@ class Capture:
         [up] = scraped(self.port)["ip_traffic_backend_up"].values()
         return bool(up)
 
+    def last_block(self) -> float:
+        [moment] = scraped(self.port)["ip_traffic_last_block_timestamp_seconds"].values()
+        return moment
+
     def files(self) -> list[int]:
         return list(landed(self.data).values())
 
@@ -170,7 +173,7 @@ class Capture:
         return {
             "told": told,
             "incomplete": sum(not file.landed.complete for file in files),
-            "odd_rows": [row[:2] for row in rows if not 0 < row[1] - row[0] <= WIDTH],
+            "lengths": [length(row[1] - row[0] for row in rows) for length in (min, max)],
             "talk": [sum(row[place] for row in rows if row[6] == TALKS) for place in (9, 10)],
             "from_to": [min(row[0] for row in rows), max(row[1] for row in rows)],
             "gaps": [run for run in numbers.values() if sorted(run) != [*range(len(run))]],
@@ -282,29 +285,33 @@ def _flags() -> str:
 
 
 def clock(folder: Path) -> dict[str, Any]:
-    """One hour forward, and two back, each with packets that have not landed."""
+    """One hour forward, and two back, each while the packet backend's interval is open."""
     shift = folder / "shift"
     shift.write_text("+0")
+    moved = {
+        "LD_PRELOAD": str(FAKETIME),
+        "FAKETIME_TIMESTAMP_FILE": str(shift),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
     wire = Wire()
-    captures = both(
-        folder,
-        ALONE,
-        LD_PRELOAD=str(FAKETIME),
-        FAKETIME_TIMESTAMP_FILE=str(shift),
-        FAKETIME_NO_CACHE="1",
-        FAKETIME_DONT_FAKE_MONOTONIC="1",
-    )
+    packet = Capture(folder, "packet", ALONE, "--interval", "3600", **moved)
+    iftop = Capture(folder, "iftop", ALONE, **moved)
+    captures = [packet, iftop]
+    before = packet.last_block()
     wire.pass_packets()
+    until(lambda: packet.last_block() != before, "packets are counted")
     set_clock(shift, "+3600")
-    wire.pass_packets()
     have_landed(captures, wire)
-    before = captures[1].iftop
+    before, old = packet.last_block(), iftop.iftop
     wire.pass_packets(at_risk=True)
+    until(lambda: packet.last_block() != before, "packets are counted")
     set_clock(shift, "-3600")
-    until(lambda: captures[1].iftop not in ([], before), "iftop is started again")
-    until(captures[1].is_up, "iftop counts again")
+    have_landed([packet], wire)
+    until(lambda: iftop.iftop not in ([], old), "iftop is started again")
+    until(iftop.is_up, "iftop counts again")
     wire.pass_packets()
-    have_landed(captures, wire)
+    have_landed([iftop], wire)
     return result(wire, captures)
 
 
