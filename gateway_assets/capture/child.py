@@ -45,7 +45,7 @@ class Child:
             raise
         finally:
             os.close(theirs)
-        self._rest = b""
+        self._rest = self._errors = b""
         self.ended = False
 
     def lines(self, timeout: float) -> list[str]:
@@ -74,8 +74,7 @@ class Child:
     def last_words(self) -> tuple[int, str]:
         """Exit status and standard error of a child that has ended; stops one that has not."""
         self._stop()
-        assert self._process.stderr is not None
-        return self._process.returncode, self._process.stderr.read().decode(errors="replace")
+        return self._process.returncode, self._errors.decode(errors="replace")
 
     def close(self) -> None:
         self._stop()
@@ -87,8 +86,13 @@ class Child:
     def _stop(self) -> None:
         if self._process.poll() is None and not self.ended:
             self._process.send_signal(signal.SIGINT)
-        try:
-            self._process.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:
+        assert self._process.stderr is not None
+        errors = self._process.stderr.fileno()
+        while select.select([errors], [], [], _PATIENCE)[0]:
+            data = os.read(errors, 1 << 16)
+            if not data:  # closed, because it exits
+                break
+            self._errors += data
+        else:
             self._process.kill()
-            self._process.wait()
+        self._process.wait()

@@ -25,6 +25,7 @@ from gateway_assets.sources.ip_traffic import SOURCE
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _ATTENTION = 0.5  # seconds after which a request to stop is noticed
+_RETRY = 1.0  # seconds until what could not land is tried again, though nothing new has come
 
 
 class Plan(NamedTuple):
@@ -117,7 +118,7 @@ class _Capture:
         self._last_block = self._last_file = 0.0
         self._seen = 0
         self._intervals = Intervals(plan.interval, clock.now() if backend.live else None)
-        self._started = time.monotonic()
+        self._started = self._sent = time.monotonic()
         self._latest = 0
         self._lost_before = 0
         self._broken = False
@@ -151,7 +152,7 @@ class _Capture:
         if deltas and not self._backend.live:
             self._latest = max(self._latest, *(delta.time for delta in deltas))
         now = clock.now() if self._backend.live else self._latest
-        self._measure(up=True)
+        self._measure(up=self._backend.up)
         self._post(self._intervals.finished(now))
 
     def _finish(self) -> None:
@@ -185,15 +186,23 @@ class _Capture:
         )
 
     def _post(self, intervals: list[Interval]) -> None:
-        if not intervals:
+        if intervals:
+            self._put(intervals)
+        elif not self._is_due():
             return
+        self._outbox.send()
+        self._sent = time.monotonic()
+
+    def _put(self, intervals: list[Interval]) -> None:
         backend = self._backend
         label = Label(self._plan.host, backend.name, backend.layer, backend.interface)
         complete = backend.lost_events == self._lost_before and not self._broken
         self._lost_before = self._backend.lost_events
         for interval in intervals:
             self._outbox.put(interval, label, complete)
-        self._outbox.send()
+
+    def _is_due(self) -> bool:
+        return bool(self._outbox.obstacle) and time.monotonic() - self._sent >= _RETRY
 
     def _check_landed(self) -> None:
         outbox = self._outbox
