@@ -8,17 +8,23 @@
 The first line of a pair is the near side and what it sent, the second the far side and what was
 received. Twice the "last 2s" column is exactly what was counted since the block before, to the
 three digits printed. Units are powers of 1024: ``B`` bytes (option -B), ``b`` bits (without).
+
+A block may have thousands of lines every two seconds, so what each line costs matters: most rates
+and hosts have been in a block before, and what they mean is remembered.
 """
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from gateway_assets.capture.addresses import parse_host
 
 _VALUE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMG]?)([bB])")
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
+_REMEMBERED = 4096  # texts of rates, and of hosts: a megabyte of each
+_address = lru_cache(_REMEMBERED)(parse_host)
 
 
 class Pair(NamedTuple):
@@ -28,10 +34,11 @@ class Pair(NamedTuple):
 
 
 class Block(NamedTuple):
-    pairs: tuple[Pair, ...]
+    pairs: tuple[Pair, ...]  # those that exchanged anything
     cumulative: str  # of the interface, as printed
 
 
+@lru_cache(_REMEMBERED)
 def slot_bytes(rate: str) -> int | None:
     """Bytes of a two-second slot from its "last 2s" rate; None when it is not a rate."""
     match = _VALUE.fullmatch(rate)
@@ -56,10 +63,14 @@ class IftopText:
         if line.startswith("#"):
             return None
         words = line.split()
-        if "=>" in words:
-            self._first(words)
+        if len(words) == 7 and words[2] == "=>":
+            self._first(words[3])
+        elif len(words) == 6 and words[1] == "<=":
+            self._second(words[0], words[2])
+        elif "=>" in words:
+            self._first("")
         elif "<=" in words:
-            self._second(words)
+            self._second("", "")
         elif words[:2] == ["#", "Host"]:
             return self._begin()
         elif words[:1] == ["Cumulative"] and self._seen:
@@ -75,19 +86,20 @@ class IftopText:
         self._seen = True
         return cut
 
-    def _first(self, words: list[str]) -> None:
+    def _first(self, rate: str) -> None:
         self._drop_half()
-        self._sent = slot_bytes(words[3]) if len(words) == 7 and words[2] == "=>" else None
+        self._sent = slot_bytes(rate)
         self.parse_errors += self._sent is None
 
-    def _second(self, words: list[str]) -> None:
+    def _second(self, host: str, rate: str) -> None:
         sent, self._sent = self._sent, None
-        received = slot_bytes(words[2]) if len(words) == 6 and words[1] == "<=" else None
-        remote = parse_host(words[0])
-        if sent is not None and received is not None and remote:
+        if sent is None:
+            return
+        received, remote = slot_bytes(rate), _address(host)
+        if received is None or remote is None:
+            self.parse_errors += 1
+        elif sent or received:
             self._pairs.append(Pair(remote, sent, received))
-        else:
-            self.parse_errors += sent is not None
 
     def _drop_half(self) -> None:
         self.parse_errors += self._sent is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,14 @@ def test_no_text_makes_it_fail(lines: list[str]) -> None:
 def test_a_block() -> None:
     assert read([HEAD, FIRST, SECOND, LAST]) == ([Block((PAIR,), "5.08KB 1.03KB 6.11KB")], 0)
     assert read([line + "\r" for line in (HEAD, FIRST, SECOND, LAST)])[0][0].pairs == (PAIR,)
+
+
+def test_pairs_without_bytes_are_left_out() -> None:
+    silent = [re.sub(r"[0-9.]+K?B", "0B", line) for line in (FIRST, SECOND)]
+    sent_only = [FIRST, re.sub(r"[0-9.]+K?B", "0B", SECOND)]
+    blocks, errors = read([HEAD, *silent, FIRST, SECOND, *sent_only, *silent, LAST])
+    assert blocks[0].pairs == (PAIR, PAIR._replace(rx_bytes=0))
+    assert errors == 0
 
 
 def test_ranks_may_have_any_width() -> None:
