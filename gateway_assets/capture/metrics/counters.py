@@ -139,19 +139,17 @@ class Counters:
     def add(self, letter: Letter) -> None:
         """Add a letter, or what a killed process did not add of it."""
         number = self._begin(letter)
+        remotes = [(address_bytes(one), tx, rx) for one, (tx, rx) in letter.remotes.items()]
         other, total = [0, 0], [0, 0]
-        for address, (tx, rx) in letter.remotes.items():
+        for key, tx, rx in remotes:
             total[0], total[1] = total[0] + tx, total[1] + rx
-            if address_bytes(address) not in self._admitted:
+            if key not in self._admitted:
                 other[0], other[1] = other[0] + tx, other[1] + rx
         _add(self._map, _TOTAL_AT, number, *total)
         _add(self._map, _OTHER_AT, number, *other)
         self._countries.add(letter.countries, number)
         self._processes.add(letter.processes, number)
-        slots = [
-            self._count(address_bytes(address), number, letter.seconds, tx, rx)
-            for address, (tx, rx) in letter.remotes.items()
-        ]
+        slots = [self._count(key, number, letter.seconds, tx, rx) for key, tx, rx in remotes]
         self._expire(letter.seconds)
         self._admit(slots)
         self._end()
@@ -241,17 +239,15 @@ class Counters:
         """A free place in the key's set, or that of the remote which is idle for longest."""
         first = self._set_of(key) * _SET
         at = self._at(first)
-        order = [
-            (flags, last) if flags else (-1, 0)
-            for flags, last in _FLAGS_LAST.iter_unpack(self._map[at : at + _SET * 48])
-        ]
-        place = order.index(min(order))
-        slot = first + place
-        if order[place][0] > 0:
+        flags = self._map[at : at + _SET * 48 : 48]
+        if 0 in flags:
+            slot = first + flags.index(0)
+            self.tracked += 1
+        else:
+            order = list(_FLAGS_LAST.iter_unpack(self._map[at : at + _SET * 48]))
+            slot = first + order.index(min(order))
             self._admitted.pop(self._key(slot), None)
             _U64.pack_into(self._map, _EVICTED_AT, self.evicted + 1)
-        else:
-            self.tracked += 1
         self._mark(slot, 0)
         _VALUES.pack_into(self._map, self._at(slot) + 8, 0, 0, 0, 0, 0, 0)
         at = self._key_at(slot)
