@@ -139,17 +139,19 @@ class Counters:
     def add(self, letter: Letter) -> None:
         """Add a letter, or what a killed process did not add of it."""
         number = self._begin(letter)
-        remotes = [(address_bytes(one), tx, rx) for one, (tx, rx) in letter.remotes.items()]
         other, total = [0, 0], [0, 0]
-        for key, tx, rx in remotes:
+        for address, (tx, rx) in letter.remotes.items():
             total[0], total[1] = total[0] + tx, total[1] + rx
-            if key not in self._admitted:
+            if address_bytes(address) not in self._admitted:
                 other[0], other[1] = other[0] + tx, other[1] + rx
         _add(self._map, _TOTAL_AT, number, *total)
         _add(self._map, _OTHER_AT, number, *other)
         self._countries.add(letter.countries, number)
         self._processes.add(letter.processes, number)
-        slots = [self._count(key, number, letter.seconds, tx, rx) for key, tx, rx in remotes]
+        slots = [
+            self._count(address_bytes(address), number, letter.seconds, tx, rx)
+            for address, (tx, rx) in letter.remotes.items()
+        ]
         self._expire(letter.seconds)
         self._admit(slots)
         self._end()
