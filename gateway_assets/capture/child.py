@@ -19,6 +19,8 @@ from collections.abc import Sequence
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)  # before the fork: loading a library after it could deadlock
 _PATIENCE = 1.0
+_GAP = 0.005  # seconds without output after which what has arrived is given
+_MOST_READS = 16  # of a terminal's 4 KiB, until what has arrived is given
 
 
 class Child:
@@ -49,13 +51,18 @@ class Child:
         self.ended = False
 
     def lines(self, timeout: float) -> list[str]:
-        """The lines that arrive within ``timeout`` seconds; sets ``ended`` when it has exited."""
+        """The lines that arrive within ``timeout`` seconds; sets ``ended`` when it has exited.
+
+        Many at once, because each turn of the loop costs more than the lines of one write.
+        """
         pieces = [self._rest]
-        while not self.ended and select.select([self._terminal], [], [], timeout)[0]:
+        for _ in range(_MOST_READS):
+            if self.ended or not select.select([self._terminal], [], [], timeout)[0]:
+                break
             pieces.append(self._read())
-            timeout = 0
-        *whole, self._rest = b"".join(pieces).split(b"\n")
-        return [line.decode(errors="replace") for line in whole]
+            timeout = min(timeout, _GAP)
+        whole, newline, self._rest = b"".join(pieces).rpartition(b"\n")
+        return whole.decode(errors="replace").split("\n") if newline else []
 
     def _read(self) -> bytes:
         try:

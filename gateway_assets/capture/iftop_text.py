@@ -10,18 +10,24 @@ received. Twice the "last 2s" column is exactly what was counted since the block
 three digits printed. Units are powers of 1024: ``B`` bytes (option -B), ``b`` bits (without).
 
 The key ``u`` may print the pairs of the block before once more, under totals of this moment.
+
+A block may have thousands of lines every two seconds, so what each line costs matters: most rates
+and hosts have been in a block before, and what they mean is remembered.
 """
 
 from __future__ import annotations
 
 import re
 import zlib
+from functools import lru_cache
 from typing import NamedTuple
 
 from gateway_assets.capture.addresses import parse_host
 
 _VALUE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMG]?)([bB])")
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
+_REMEMBERED = 4096  # texts of rates, and of hosts: a megabyte of each
+_address = lru_cache(_REMEMBERED)(parse_host)
 
 
 class Pair(NamedTuple):
@@ -31,7 +37,7 @@ class Pair(NamedTuple):
 
 
 class Block(NamedTuple):
-    pairs: tuple[Pair, ...]
+    pairs: tuple[Pair, ...]  # those that exchanged anything
     crc32: int  # of the pairs' lines, with all their columns
     adds: bool  # so much that a cumulative column must differ from the block before
 
@@ -43,6 +49,7 @@ class Block(NamedTuple):
         return self.adds and self.same_lines(before)
 
 
+@lru_cache(_REMEMBERED)
 def slot_bytes(rate: str) -> int | None:
     """Bytes of a two-second slot from its "last 2s" rate; None when it is not a rate."""
     match = _VALUE.fullmatch(rate)
@@ -102,19 +109,25 @@ class IftopText:
 
     def _first(self, words: list[str]) -> None:
         self._drop_half()
-        self._sent = slot_bytes(words[3]) if len(words) == 7 and words[2] == "=>" else None
-        self.parse_errors += self._sent is None
-        self._adds |= self._sent is not None and _shows(self._sent, words[6])
+        is_whole = len(words) == 7 and words[2] == "=>"
+        self._sent = slot_bytes(words[3]) if is_whole else None
+        if self._sent is None:
+            self.parse_errors += 1
+        elif self._sent and not self._adds:
+            self._adds = _shows(self._sent, words[6])
 
     def _second(self, words: list[str]) -> None:
         sent, self._sent = self._sent, None
-        received = slot_bytes(words[2]) if len(words) == 6 and words[1] == "<=" else None
-        remote = parse_host(words[0])
-        if sent is not None and received is not None and remote:
+        if sent is None:
+            return
+        is_whole = len(words) == 6 and words[1] == "<="
+        received = slot_bytes(words[2]) if is_whole else None
+        remote = _address(words[0])
+        if received is None or remote is None:
+            self.parse_errors += 1
+        elif sent or received:
             self._pairs.append(Pair(remote, sent, received))
-            self._adds |= _shows(received, words[5])
-        else:
-            self.parse_errors += sent is not None
+            self._adds = self._adds or _shows(received, words[5])
 
     def _drop_half(self) -> None:
         self.parse_errors += self._sent is not None

@@ -204,9 +204,11 @@ def _chain(
         yield dict(zip(names, row, strict=True))
 
 
+_TO_JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def _encode(record: dict[str, Any]) -> bytes:
-    text = json.dumps(record, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode() + b"\n"
+    return _TO_JSON.encode(record).encode() + b"\n"
 
 
 def _content(path: Path) -> bytes:

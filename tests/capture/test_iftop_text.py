@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -126,6 +127,14 @@ def test_a_block() -> None:
     [block], errors = read([HEAD, FIRST, SECOND, LAST])
     assert (block.pairs, errors) == ((PAIR,), 0)
     assert read([line + "\r" for line in (HEAD, FIRST, SECOND, LAST)])[0][0].pairs == (PAIR,)
+
+
+def test_pairs_without_bytes_are_left_out() -> None:
+    silent = [re.sub(r"[0-9.]+K?B", "0B", line) for line in (FIRST, SECOND)]
+    sent_only = [FIRST, re.sub(r"[0-9.]+K?B", "0B", SECOND)]
+    blocks, errors = read([HEAD, *silent, FIRST, SECOND, *sent_only, *silent, LAST])
+    assert blocks[0].pairs == (PAIR, PAIR._replace(rx_bytes=0))
+    assert errors == 0
 
 
 def test_ranks_may_have_any_width() -> None:
