@@ -1,6 +1,6 @@
 """What ``gateway-capture`` counts, and what it costs: accuracy, memory, CPU, a scrape.
 
-    accuracy  known packets and TCP payload: the backends, beside iftop and ss as scripts use them
+    accuracy  known packets and TCP payload: the backends, beside iftop, ss and nethogs in scripts
     memory    a daemon that met 100,000 remotes, without and with databases of places
     cpu       a daemon with iftop while 3,000 remotes are live
     render    one scrape of 100,000 series

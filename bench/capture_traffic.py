@@ -31,7 +31,8 @@ from gateway_assets.sources.ip_traffic import SOURCE
 HERE = Path(__file__).parent
 OWN = 'mount -t sysfs sysfs /sys && ip link set lo up && exec "$@"'  # the namespace's interfaces
 IN_NAMESPACE = ["unshare", "--net", "--mount", "sh", "-c", OWN, "sh"]
-IFTOP = shutil.which("iftop", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+PROGRAMS = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+IFTOP, NETHOGS = (shutil.which(name, path=PROGRAMS) for name in ("iftop", "nethogs"))
 LOOPBACK = ("-i", "lo", "--local-net", f"{NEAR}/32")
 SLOT = 2.5  # seconds until iftop has printed what it counted
 
@@ -40,6 +41,11 @@ KNOWN, SECONDS, PACKETS = 40, 20, 50_000
 LARGE = 100_000  # bytes above which a counter's error in per cent means something
 SERVERS, TURNS, SHORT = 20, 20, 10  # of TCP: half a second a turn, short connections in each
 UP, DOWN = 30_000, 100_000
+
+ABOUT_NETHOGS = (
+    "nethogs knows processes, no remotes, and counts frames: the link layer's 14 bytes more than "
+    "an IP packet, and of TCP all headers."
+)
 
 Totals = dict[str, list[int]]  # by remote: sent, received
 
@@ -82,17 +88,19 @@ def traffic(*arguments: object) -> subprocess.Popen[bytes]:
 
 
 def packets(root: Path) -> dict[str, Any]:
-    """The same known packets, counted by both backends and the naive way at once."""
+    """The same known packets, counted by both backends and the naive ways at once."""
+    by_nethogs: list[float] = []
     with ExitStack() as stack:
         for backend in ("packet", "iftop"):
             options = (*LOOPBACK, "--listen", "off")
             stack.enter_context(capturing(root / backend, backend, *options))
-        with traffic("known", KNOWN, SECONDS, PACKETS) as sender:
+        with watched_by_nethogs(by_nethogs), traffic("known", KNOWN, SECONDS, PACKETS) as sender:
             naive = respawned(sender)
             assert sender.stdout
             sent = json.load(sender.stdout)
         time.sleep(SLOT)
-    return {**sent, "naive": naive, **{name: landed(root / name) for name in ("packet", "iftop")}}
+    found = {name: landed(root / name) for name in ("packet", "iftop")}
+    return {**sent, **found, "naive": naive, "nethogs": by_nethogs}
 
 
 def respawned(sender: subprocess.Popen[bytes]) -> Totals:
@@ -116,10 +124,36 @@ def respawned(sender: subprocess.Popen[bytes]) -> Totals:
     return totals
 
 
+@contextmanager
+def watched_by_nethogs(totals: list[float]) -> Iterator[None]:
+    """Bytes sent and received by all processes as ``nethogs -t -v 2`` tells; none without it.
+
+    It names processes, no remotes, and prints what each has exchanged since it started.
+    """
+    if not NETHOGS:
+        yield
+        return
+    command = [NETHOGS, "-t", "-v", "2", "-C", "-a", "lo"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        while process.stdout.readline() != "Refreshing:\n":
+            assert process.poll() is None
+        yield
+        time.sleep(SLOT)
+        process.send_signal(signal.SIGINT)
+        seen: dict[str, list[float]] = {}
+        for line in process.stdout:
+            name, *ways = line.rsplit("\t", 2)
+            if ways:
+                seen[name] = [float(way) for way in ways]  # the last line knows most
+    totals += map(sum, zip(*seen.values(), strict=True))
+
+
 def connections(root: Path) -> dict[str, Any]:
     """Known TCP payload through long and short connections, counted and polled at once."""
     over, polled = threading.Event(), {}
-    with capturing(root, "sockdiag", "--listen", "off"):
+    by_nethogs: list[float] = []
+    with capturing(root, "sockdiag", "--listen", "off"), watched_by_nethogs(by_nethogs):
         poll = threading.Thread(target=poll_ss, args=(over, polled))
         poll.start()
         truth = talk()
@@ -128,7 +162,7 @@ def connections(root: Path) -> dict[str, Any]:
     by_ss: Totals = {}
     for (_, remote, _), (tx, rx) in polled.items():
         add(by_ss, remote, tx, rx)
-    return {"truth": truth, "sockdiag": landed(root), "ss": by_ss}
+    return {"truth": truth, "sockdiag": landed(root), "ss": by_ss, "nethogs": by_nethogs}
 
 
 def talk() -> Totals:
@@ -251,19 +285,28 @@ def accuracy() -> None:
         ("packet", udp, "packet"),
         ("iftop", udp, "iftop"),
         ("iftop -s 2 again and again, rate x 2 s", udp, "naive"),
+        ("nethogs -t, UDP", udp, "nethogs"),
         ("sockdiag", tcp, "sockdiag"),
         ("ss -tinpH each second", tcp, "ss"),
+        ("nethogs -t, TCP", tcp, "nethogs"),
     ):
+        whole = sum(map(sum, run["truth"].values()))
+        if way == "nethogs":
+            if run[way]:
+                wrong = sum(run[way]) - whole
+                total = 100 * wrong / whole
+                rows.append([name, f"{whole:,}", f"{abs(wrong):,.0f}", f"{total:+.3f}", "-", "-"])
+            continue
         errors[way] = compared(run["truth"], run[way])
         wrong, total, worst, unseen = errors[way]
-        whole = sum(map(sum, run["truth"].values()))
         missed = f"{unseen} of {len(run['truth'])}"
         rows.append([name, f"{whole:,}", f"{wrong:,}", f"{total:+.3f}", f"{worst:.3f}", missed])
     head = ["", "true bytes", "bytes wrong", "total, %", "worst counter, %", "never seen"]
     print_table(head, rows)
     print(
         f"\nUDP: {udp['packets']:,} packets; TCP: {TURNS * SHORT} short connections. "
-        f"A counter is one way of one remote, of more than {LARGE:,} bytes."
+        f"A counter is one way of one remote, of more than {LARGE:,} bytes. "
+        f"{ABOUT_NETHOGS if NETHOGS else 'Not beside it, as it is not installed: nethogs.'}"
     )
     aims(
         ("packet, bytes wrong", errors["packet"][0], "<=", 0),

@@ -61,12 +61,16 @@ DAILY = Bucket("daily", clock.DAY, "UTC day")
 
 @dataclass(frozen=True, slots=True)
 class Rollup:
-    """A table of one row per bucket and distinct ``by``, built from the rows of another table."""
+    """A table of one row per bucket and distinct ``by``, built from the rows of another table.
+
+    ``first_by`` are the keys among them that never change and that every row ever had.
+    """
 
     below: str
     bucket: Bucket
     by: tuple[str, ...]
     states: tuple[State, ...]
+    first_by: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,8 @@ def rolled_up(
     """A table of one row per bucket and distinct key; ``time`` is the start of the bucket.
 
     ``also_by`` are keys that came later. They stand behind all others, because archived files know
-    columns by their place, and may be NULL, because older rows do not have them.
+    columns by their place, and may be NULL, because older rows do not have them. Their values may
+    change below.
     """
     named = {column.name: column for column in below.columns}
     columns = (
@@ -136,5 +141,5 @@ def rolled_up(
     required = [key for key in also_by if not named[key].nullable]
     if required:
         raise ValueError(f"{required[0]} came later, but may not be NULL")
-    rollup = Rollup(below.name, bucket, (*by, *also_by), states)
+    rollup = Rollup(below.name, bucket, (*by, *also_by), states, by)
     return Table(f"{below.name}_{bucket.name}", columns, hot_days, about, rollup=rollup)

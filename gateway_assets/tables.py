@@ -20,7 +20,7 @@ from gateway_assets.table import (
 IP_TRAFFIC = from_source(ip_traffic.SOURCE, hot_days=7, places=Places("remote_ip", behind=13))
 
 _BY = ("host", "backend", "layer", "remote_ip", "process")
-_ALSO_BY = ("unit",)  # further ones go to the end, and nothing else has to be done
+_ALSO_BY = ("unit", "country")  # further ones go to the end, and nothing else has to be done
 _BYTES = (
     State(Column("tx_bytes", Kind.INTEGER, "Sent", "bytes", summed=True), Merge.SUM, "tx_bytes"),
     State(

@@ -32,6 +32,7 @@ from gateway_assets.hot.load import load
 from gateway_assets.hot.store import open_store
 from gateway_assets.settings import Settings, load_settings
 from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY, TABLES
+from tests.grouped import wrong_rows
 from tests.mmdb import write_mmdb
 from tests.traffic import TODAY, land_rows, roll_up, seen
 
@@ -61,9 +62,10 @@ def _late(connection: sqlite3.Connection, settings: Settings) -> None:
 
 
 def _replace_places(connection: sqlite3.Connection, settings: Settings) -> None:
-    del connection
+    """Whatever is killed, the days whose countries changed wait for the roll-ups."""
     geoip = GeoIP(settings.geoip_paths)
     UniversalArchiver(settings).replace_places(IP_TRAFFIC, geoip, DAYS)
+    roll_up(connection, settings)
 
 
 def _not_rolled_up(connection: sqlite3.Connection, settings: Settings) -> None:
@@ -164,6 +166,9 @@ def _check(settings: Settings, files: int | None) -> None:
         found = difference(table, settings)
         if found:
             sys.exit(found)
+        wrong = wrong_rows(settings, table) if table.rollup else []
+        if wrong:
+            sys.exit(f"{table.name} is wrong where no day is dirty: {wrong}")
     if files is None:
         return
     query = "SELECT sum(rows) FROM loaded_files"

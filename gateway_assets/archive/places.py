@@ -2,8 +2,9 @@
 
 Hot rows change in short paced transactions. A published file with a row that changes is taken
 back, as any change of its rows would do; the next run publishes the day again. Archived files are
-written again with the table's columns of now, and swapped; roll-ups know no places. What is right
-already is left as it is, so running it again is safe, and after a crash it is what to do.
+written again with the table's columns of now, and swapped. What changes rows also marks their day
+for the roll-ups, which are keyed by country, in the same transaction. What is right already is left
+as it is, so running it again is safe, and after a crash it is what to do.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ from gateway_assets.archive.visible import visible
 from gateway_assets.errors import ArchiveError, ConfigError, UsageError
 from gateway_assets.geoip.geoip import GeoIP
 from gateway_assets.geoip.place import Place
+from gateway_assets.hot.dirty import mark_again
 from gateway_assets.hot.sql import Fragment, quoted, sql
 from gateway_assets.hot.store import writing
-from gateway_assets.table import PLACE
+from gateway_assets.table import PLACE, Table
 from gateway_assets.tiers.fields import Field
 
 LOOKED_AT = 5_000  # hot rows at a time
@@ -87,7 +89,7 @@ def replace_day(source: Source, day: int, geoip: GeoIP, result: Replaced) -> Non
             result.taken_back.append(clock.day_text(day))
     sweep(source)
     for changes in _hot_changes(source, day, geoip):
-        result.hot_rows += _replace_hot(source, changes)
+        result.hot_rows += _replace_hot(source, day, changes)
     for file in live_files(source.connection, source.table, day):
         rows = _changes_in(source, file, geoip) if file.state == "archived" else 0
         if rows:
@@ -96,7 +98,7 @@ def replace_day(source: Source, day: int, geoip: GeoIP, result: Replaced) -> Non
             result.files += 1
 
 
-def _replace_hot(source: Source, changes: list[Change]) -> int:
+def _replace_hot(source: Source, day: int, changes: list[Change]) -> int:
     update = sql(
         'UPDATE {t} SET {changes} WHERE "id" = ? AND {of} = ?',
         t=source.table.table,
@@ -109,6 +111,7 @@ def _replace_hot(source: Source, changes: list[Change]) -> int:
         chunk, changes = changes[:limit], changes[limit:]
         with source.writing(limit if len(chunk) == limit else 0):
             changed += source.connection.executemany(update, chunk).rowcount
+            mark_again(source.connection, _own(source), day)
     return changed
 
 
@@ -158,7 +161,12 @@ def _replace_file(source: Source, file: ArchiveFile, geoip: GeoIP) -> None:
                 hint="use the release that wrote it",
             )
     replace_files(
-        source, [file], _replaced(source, file, fields, geoip), fields, into=source.table.fields
+        source,
+        [file],
+        _replaced(source, file, fields, geoip),
+        fields,
+        also=lambda: mark_again(source.connection, _own(source), file.day),
+        into=source.table.fields,
     )
 
 
@@ -193,10 +201,16 @@ def _places(
 
 def _of(source: Source) -> str:
     """The column with the address."""
-    own = source.table.own
-    if own is None or own.places is None:
+    places = _own(source).places
+    if places is None:
         raise UsageError(f"{source.table.name} keeps no places of addresses")
-    return own.places.of
+    return places.of
+
+
+def _own(source: Source) -> Table:
+    if source.table.own is None:
+        raise UsageError(f"{source.table.name} keeps no places of addresses")
+    return source.table.own
 
 
 def _now(source: Source) -> list[Field]:

@@ -1,12 +1,15 @@
 """Archived files are replaced by others: erased, shortened, or made one. They never change.
 
-    1  the new file is written beside its place and read back
+    1  the new file is written beside the tree and read back
     2  one commit: the manifest names the new file instead of the old ones; the bridge follows
-    3  the new file takes the old one's place in the tree in one step, so that a glob over the tree
-       sees either the old rows or the new, never both: by rename when one file replaces one, by
-       exchanging the day's whole directory when it replaces several
+    3  the day's whole directory is exchanged in one step, so that a glob over the tree sees either
+       the old rows or the new, never both
 
 A crash after 2 leaves step 3 to the next run (``land``).
+
+A new file has a new name, and no name comes again: DuckDB opens a file by its name once for the
+footer and again for the pages. Were another file of that name there by then, it would read the
+pages of the one by the footer of the other: errors of many kinds, and wrong rows without any.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ from gateway_assets.archive.parquet import read_batches, write_parquet
 from gateway_assets.archive.source import Source
 from gateway_assets.archive.verify import check_whole
 from gateway_assets.errors import ArchiveError
-from gateway_assets.files.appear import explained, make_directory, sync_directory
+from gateway_assets.files.appear import NO_LINKS, explained, make_directory, sync_directory
 from gateway_assets.hot.store import writing
 from gateway_assets.tiers.fields import Field
 
@@ -54,8 +57,8 @@ def replace_files(
     first = old[0]
     table = source.table
     check_whole(old, fields, source.root)
-    path = first.path if len(old) == 1 else manifest.part_path(table, first.day)
-    staged = _staged_path(path, len(old) == 1)
+    path = manifest.part_path(table, first.day)
+    staged = _staged_path(path)
     connection = source.connection
     with explained(source.root / staged):
         with writing(connection):
@@ -92,27 +95,47 @@ def land(source: Source, file: ArchiveFile) -> None:
     """Step 3, also when a killed run did part of it."""
     staged, target = source.root / file.staged, source.root / file.path
     with explained(target):
-        if staged.parent == target.parent:
-            if staged.exists():
-                staged.replace(target)
-            sync_directory(target.parent)
-        else:
-            if staged.exists():
-                make_directory(target.parent)
-                _exchange(staged.parent, target.parent)
-                sync_directory(target.parent.parent)
-            shutil.rmtree(staged.parent, ignore_errors=True)
+        if staged.exists():
+            make_directory(target.parent)
+            _bring_others(source, file)
+            _exchange(staged.parent, target.parent)
+            sync_directory(target.parent.parent)
+        if staged.parent.exists():
+            shutil.rmtree(staged.parent)  # what was erased must not stay here unnoticed
     with writing(source.connection):
         manifest.update(source.connection, file.number, staged="")
 
 
-def _staged_path(path: str, alone: bool) -> str:
+def _bring_others(source: Source, file: ArchiveFile) -> None:
+    """Let the new directory hold the day's other live files, too, each by a second name."""
+    staged, target = source.root / file.staged, source.root / file.path
+    for left in staged.parent.iterdir():
+        if left != staged:
+            left.unlink()  # of a run that was killed; it may be live no more
+    where = "table_name = ? AND day = ? AND number <> ? AND state IN ('published', 'archived')"
+    params = [file.table_name, file.day, file.number]
+    for other in manifest.select(source.connection, where, params):
+        place = target.with_name(Path(other.path).name)
+        if place.exists():
+            _link(place, staged.with_name(place.name))
+    sync_directory(staged.parent)
+
+
+def _link(place: Path, second: Path) -> None:
+    try:
+        os.link(place, second)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        shutil.copyfile(place, second)
+        with second.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def _staged_path(path: str) -> str:
     folder, _, name = path.rpartition("/")
-    unique = secrets.token_hex(4)
-    if alone:
-        return f"{folder}/.{name}.{unique}{STAGED}"
     # Beside the tree: DuckDB's * matches directories that begin with a dot, too.
-    return f"../staged/{folder.replace('/', '.')}.{unique}{STAGED}/{name}"
+    return f"../staged/{folder.replace('/', '.')}.{secrets.token_hex(4)}{STAGED}/{name}"
 
 
 def _write(

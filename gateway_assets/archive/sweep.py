@@ -36,13 +36,12 @@ def sweep(source: Source) -> None:
 def set_aside_unknown(source: Source) -> list[Path]:
     """Move Parquet files of the table that no manifest row names; where to."""
     known = live_paths(source.connection)
-    known |= {file.staged for file in unfinished(source.connection) if file.staged}
     moved = []
     for path in sorted((source.root / source.table.name).glob("year=*/month=*/*/*")):
         place = path.relative_to(source.root)
         if str(place) in known:
             continue
-        if path.name.endswith((PARTIAL, STAGED)):
+        if path.name.endswith(PARTIAL):
             path.unlink()
         elif path.suffix == ".parquet":
             aside = orphans(source.root) / place

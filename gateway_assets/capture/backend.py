@@ -46,6 +46,11 @@ class Backend(Protocol):
     parse_errors: int
     lost_events: int  # what was dropped before it could be counted; grows
 
+    @property
+    def up(self) -> bool:
+        """Whether it counts at this moment."""
+        ...
+
     def read(self, timeout: float) -> Iterable[Delta]:
         """Wait at most ``timeout`` seconds; with 0 report everything up to this moment.
 

@@ -19,6 +19,8 @@ from collections.abc import Sequence
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)  # before the fork: loading a library after it could deadlock
 _PATIENCE = 1.0
+_GAP = 0.005  # seconds without output after which what has arrived is given
+_MOST_READS = 16  # of a terminal's 4 KiB, until what has arrived is given
 
 
 class Child:
@@ -45,17 +47,22 @@ class Child:
             raise
         finally:
             os.close(theirs)
-        self._rest = b""
+        self._rest = self._errors = b""
         self.ended = False
 
     def lines(self, timeout: float) -> list[str]:
-        """The lines that arrive within ``timeout`` seconds; sets ``ended`` when it has exited."""
+        """The lines that arrive within ``timeout`` seconds; sets ``ended`` when it has exited.
+
+        Many at once, because each turn of the loop costs more than the lines of one write.
+        """
         pieces = [self._rest]
-        while not self.ended and select.select([self._terminal], [], [], timeout)[0]:
+        for _ in range(_MOST_READS):
+            if self.ended or not select.select([self._terminal], [], [], timeout)[0]:
+                break
             pieces.append(self._read())
-            timeout = 0
-        *whole, self._rest = b"".join(pieces).split(b"\n")
-        return [line.decode(errors="replace") for line in whole]
+            timeout = min(timeout, _GAP)
+        whole, newline, self._rest = b"".join(pieces).rpartition(b"\n")
+        return whole.decode(errors="replace").split("\n") if newline else []
 
     def _read(self) -> bytes:
         try:
@@ -74,8 +81,7 @@ class Child:
     def last_words(self) -> tuple[int, str]:
         """Exit status and standard error of a child that has ended; stops one that has not."""
         self._stop()
-        assert self._process.stderr is not None
-        return self._process.returncode, self._process.stderr.read().decode(errors="replace")
+        return self._process.returncode, self._errors.decode(errors="replace")
 
     def close(self) -> None:
         self._stop()
@@ -87,8 +93,13 @@ class Child:
     def _stop(self) -> None:
         if self._process.poll() is None and not self.ended:
             self._process.send_signal(signal.SIGINT)
-        try:
-            self._process.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:
+        assert self._process.stderr is not None
+        errors = self._process.stderr.fileno()
+        while select.select([errors], [], [], _PATIENCE)[0]:
+            data = os.read(errors, 1 << 16)
+            if not data:  # closed, because it exits
+                break
+            self._errors += data
+        else:
             self._process.kill()
-            self._process.wait()
+        self._process.wait()

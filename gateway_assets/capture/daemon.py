@@ -18,13 +18,14 @@ from gateway_assets.capture.metrics.meter import Meter, Readings
 from gateway_assets.capture.outbox import Outbox
 from gateway_assets.capture.places import NO_PLACES, Places
 from gateway_assets.capture.say import say
-from gateway_assets.errors import LandingError
-from gateway_assets.files.landing import Origin, plain, salvage
+from gateway_assets.errors import CaptureError, LandingError
+from gateway_assets.files.landing import Origin, discard, plain, salvage
 from gateway_assets.files.lock import exclusive
 from gateway_assets.sources.ip_traffic import SOURCE
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _ATTENTION = 0.5  # seconds after which a request to stop is noticed
+_RETRY = 1.0  # seconds until what could not land is tried again, though nothing new has come
 
 
 class Plan(NamedTuple):
@@ -69,17 +70,22 @@ def instance_of(backend: Backend) -> str:
 def run(backend: Backend, plan: Plan, stop: Stop) -> Summary:
     """Capture until the plan, the recording or ``stop`` ends it; everything counted has landed.
 
+    Of a recording that is not read to its end, only the intervals land that are whole: what lands
+    under a name must be what a later run, of the whole recording, would land under it.
+
     Raises Busy when this instance runs already, CaptureError when capturing fails (after landing
-    what was counted) and LandingError when rows could not be landed at all.
+    what was counted) or a recording was stopped before its end, and LandingError when rows could
+    not be landed at all.
     """
     instance = instance_of(backend)
     lock = plan.root / SOURCE.name / f".{plain(instance)}.lock"
     with exclusive(lock, f"gateway-capture {instance}"):
         origin = Origin(plan.host, instance, backend.identity)
+        if not backend.live:
+            discard(plan.root, SOURCE, origin)  # the recording has these rows
+            return _Capture(backend, plan, origin, None).run(stop)
         for landed in salvage(plan.root, SOURCE, origin):
             say(f"salvaged {landed.rows} rows of an interrupted run: {landed.path}")
-        if not backend.live:
-            return _Capture(backend, plan, origin, None).run(stop)
         with _metered(backend, plan, instance) as meter:
             return _Capture(backend, plan, origin, meter).run(stop)
 
@@ -113,11 +119,11 @@ class _Capture:
         self._backend = backend
         self._plan = plan
         self._meter = meter
-        self._outbox = Outbox(plan.root, origin, self._landed, self._facts)
+        self._outbox = Outbox(plan.root, origin, self._landed, self._facts, patient=backend.live)
         self._last_block = self._last_file = 0.0
         self._seen = 0
         self._intervals = Intervals(plan.interval, clock.now() if backend.live else None)
-        self._started = time.monotonic()
+        self._started = self._sent = time.monotonic()
         self._latest = 0
         self._lost_before = 0
         self._broken = False
@@ -126,13 +132,24 @@ class _Capture:
         try:
             while not stop.requested and self._left() > 0:
                 self._step(min(self._left(), _ATTENTION))
-            self._step(0)
+            if self._backend.live:
+                self._step(0)
         except Exhausted:
             pass
-        except BaseException:
-            self._broken = True
-            self._finish()
+        except CaptureError:
+            # Also of a recording: it breaks at the same place whenever it is read.
+            self._finish_broken()
             raise
+        except BaseException:
+            if self._backend.live:
+                self._finish_broken()
+            raise
+        else:
+            if not self._backend.live:
+                raise CaptureError(
+                    "stopped before the end of the recording",
+                    hint="run the same command again: it lands what is missing",
+                )
         self._finish()
         self._check_landed()
         return self._summary()
@@ -151,8 +168,12 @@ class _Capture:
         if deltas and not self._backend.live:
             self._latest = max(self._latest, *(delta.time for delta in deltas))
         now = clock.now() if self._backend.live else self._latest
-        self._measure(up=True)
+        self._measure(up=self._backend.up)
         self._post(self._intervals.finished(now))
+
+    def _finish_broken(self) -> None:
+        self._broken = True
+        self._finish()
 
     def _finish(self) -> None:
         self._post(self._intervals.rest(clock.now() if self._backend.live else None))
@@ -185,15 +206,23 @@ class _Capture:
         )
 
     def _post(self, intervals: list[Interval]) -> None:
-        if not intervals:
+        if intervals:
+            self._put(intervals)
+        elif not self._is_due():
             return
+        self._outbox.send()
+        self._sent = time.monotonic()
+
+    def _put(self, intervals: list[Interval]) -> None:
         backend = self._backend
         label = Label(self._plan.host, backend.name, backend.layer, backend.interface)
         complete = backend.lost_events == self._lost_before and not self._broken
         self._lost_before = self._backend.lost_events
         for interval in intervals:
             self._outbox.put(interval, label, complete)
-        self._outbox.send()
+
+    def _is_due(self) -> bool:
+        return bool(self._outbox.obstacle) and time.monotonic() - self._sent >= _RETRY
 
     def _check_landed(self) -> None:
         outbox = self._outbox

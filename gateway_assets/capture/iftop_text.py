@@ -8,17 +8,26 @@
 The first line of a pair is the near side and what it sent, the second the far side and what was
 received. Twice the "last 2s" column is exactly what was counted since the block before, to the
 three digits printed. Units are powers of 1024: ``B`` bytes (option -B), ``b`` bits (without).
+
+The key ``u`` may print the pairs of the block before once more, under totals of this moment.
+
+A block may have thousands of lines every two seconds, so what each line costs matters: most rates
+and hosts have been in a block before, and what they mean is remembered.
 """
 
 from __future__ import annotations
 
 import re
+import zlib
+from functools import lru_cache
 from typing import NamedTuple
 
 from gateway_assets.capture.addresses import parse_host
 
 _VALUE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMG]?)([bB])")
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
+_REMEMBERED = 4096  # texts of rates, and of hosts: a megabyte of each
+_address = lru_cache(_REMEMBERED)(parse_host)
 
 
 class Pair(NamedTuple):
@@ -28,10 +37,19 @@ class Pair(NamedTuple):
 
 
 class Block(NamedTuple):
-    pairs: tuple[Pair, ...]
-    cumulative: str  # of the interface, as printed
+    pairs: tuple[Pair, ...]  # those that exchanged anything
+    crc32: int  # of the pairs' lines, with all their columns
+    adds: bool  # so much that a cumulative column must differ from the block before
+
+    def same_lines(self, before: Block | None) -> bool:
+        return before is not None and self[:2] == before[:2]
+
+    def repeats(self, before: Block | None) -> bool:
+        """Whether it is certainly the block before, printed once more."""
+        return self.adds and self.same_lines(before)
 
 
+@lru_cache(_REMEMBERED)
 def slot_bytes(rate: str) -> int | None:
     """Bytes of a two-second slot from its "last 2s" rate; None when it is not a rate."""
     match = _VALUE.fullmatch(rate)
@@ -42,6 +60,16 @@ def slot_bytes(rate: str) -> int | None:
     return int(total / (8 if kind == "b" else 1) + 0.5)
 
 
+def _shows(size: int, cumulative: str) -> bool:
+    """Whether adding so many bytes changes an amount as it is printed, rounding considered."""
+    match = _VALUE.fullmatch(cumulative)
+    if not match:
+        return False
+    number, unit, _ = match.groups()
+    decimals = len(number.partition(".")[2])
+    return size * 0.99 * 10.0**decimals > _UNITS[unit]
+
+
 class IftopText:
     """Takes lines, gives blocks. Lines beginning with ``#`` are comments."""
 
@@ -50,6 +78,8 @@ class IftopText:
         self._pairs: list[Pair] = []
         self._sent: int | None = None
         self._seen = False
+        self._crc32 = 0
+        self._adds = False
 
     def feed(self, line: str) -> Block | None:
         """The block that this line ends, if it ends one."""
@@ -57,18 +87,20 @@ class IftopText:
             return None
         words = line.split()
         if "=>" in words:
+            self._note(line)
             self._first(words)
         elif "<=" in words:
+            self._note(line)
             self._second(words)
         elif words[:2] == ["#", "Host"]:
             return self._begin()
         elif words[:1] == ["Cumulative"] and self._seen:
-            return self._end(" ".join(words[2:]))
+            return self._end()
         return None
 
     def end(self) -> Block | None:
         """What a cut transcript holds of a block that never ended."""
-        return self._end("") if self._seen else None
+        return self._end() if self._seen else None
 
     def _begin(self) -> Block | None:
         cut = self.end()
@@ -77,25 +109,36 @@ class IftopText:
 
     def _first(self, words: list[str]) -> None:
         self._drop_half()
-        self._sent = slot_bytes(words[3]) if len(words) == 7 and words[2] == "=>" else None
-        self.parse_errors += self._sent is None
+        is_whole = len(words) == 7 and words[2] == "=>"
+        self._sent = slot_bytes(words[3]) if is_whole else None
+        if self._sent is None:
+            self.parse_errors += 1
+        elif self._sent and not self._adds:
+            self._adds = _shows(self._sent, words[6])
 
     def _second(self, words: list[str]) -> None:
         sent, self._sent = self._sent, None
-        received = slot_bytes(words[2]) if len(words) == 6 and words[1] == "<=" else None
-        remote = parse_host(words[0])
-        if sent is not None and received is not None and remote:
+        if sent is None:
+            return
+        is_whole = len(words) == 6 and words[1] == "<="
+        received = slot_bytes(words[2]) if is_whole else None
+        remote = _address(words[0])
+        if received is None or remote is None:
+            self.parse_errors += 1
+        elif sent or received:
             self._pairs.append(Pair(remote, sent, received))
-        else:
-            self.parse_errors += sent is not None
+            self._adds = self._adds or _shows(received, words[5])
 
     def _drop_half(self) -> None:
         self.parse_errors += self._sent is not None
         self._sent = None
 
-    def _end(self, cumulative: str) -> Block:
+    def _note(self, line: str) -> None:
+        self._crc32 = zlib.crc32(line.encode(), self._crc32)
+
+    def _end(self) -> Block:
         self._drop_half()
-        block = Block(tuple(self._pairs), cumulative)
-        self._pairs = []
+        block = Block(tuple(self._pairs), self._crc32, self._adds)
+        self._pairs, self._crc32, self._adds = [], 0, False
         self._seen = False
         return block

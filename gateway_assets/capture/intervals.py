@@ -53,7 +53,8 @@ class Interval(NamedTuple):
     def with_later(self, later: Interval) -> Interval:
         """Both as one: what happened when is less exact, how much is not."""
         totals = {key: list(amounts) for key, amounts in self.totals.items()}
-        _add_up(totals, ((key, tx, rx) for key, (tx, rx) in later.totals.items()))
+        for key, (tx, rx) in later.totals.items():
+            _add(totals, key, tx, rx)
         return Interval(min(self.start, later.start), max(self.end, later.end), totals)
 
 
@@ -67,13 +68,14 @@ class Intervals:
         self._full: list[Interval] = []
 
     def add(self, deltas: Iterable[Delta]) -> None:
-        for delta in deltas:
-            if not delta.tx_bytes and not delta.rx_bytes:
+        moment, start = None, 0
+        for time, remote, process, pid, tx, rx, unit, attribution in deltas:
+            if not tx and not rx:
                 continue
-            start = self.start_of(delta.time)
+            if time != moment:  # most come many at a time
+                moment, start = time, self.start_of(time)
             totals = self._open.setdefault(start, {})
-            owner = (delta.process, delta.pid, delta.unit, delta.attribution)
-            _add_up(totals, [((delta.remote_ip, owner), delta.tx_bytes, delta.rx_bytes)])
+            _add(totals, (remote, (process, pid, unit, attribution)), tx, rx)
             if len(totals) >= MOST_KEYS:
                 self._full.append(self._take(start, self.end_of(start)))
 
@@ -112,9 +114,11 @@ class Intervals:
         return Interval(start, end, totals)
 
 
-def _add_up(totals: Totals, amounts: Iterable[tuple[Key, int, int]]) -> None:
-    for key, tx, rx in amounts:
-        total = totals.setdefault(key, [0, 0])
+def _add(totals: Totals, key: Key, tx: int, rx: int) -> None:
+    total = totals.get(key)
+    if total is None:
+        totals[key] = [tx, rx]
+    else:
         total[0] += tx
         total[1] += rx
 

@@ -41,7 +41,8 @@ def _no_facts(interval: Interval) -> dict[str, Any]:
 
 class Outbox:
     """``landed`` is called with every interval that has landed, and its sequence; ``facts`` before,
-    for what the file is to say about the capture.
+    for what the file is to say about the capture. One that is not ``patient`` keeps nothing in
+    memory: what is in the way of a recording, which can be read again, ends it.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Outbox:
         landed: Callable[[int, Interval], None] = _nothing,
         facts: Callable[[Interval], dict[str, Any]] = _no_facts,
         max_waiting: int = MAX_WAITING,
+        patient: bool = True,
     ) -> None:
         self.tx_bytes = self.rx_bytes = self.rows = self.files = self.already_landed = 0
         self.lost_rows = self.lost_bytes = 0
@@ -62,6 +64,7 @@ class Outbox:
         self._landed = landed
         self._facts = facts
         self._max_waiting = max_waiting
+        self._patient = patient
         self._waiting: deque[Letter] = deque()
         self._sequence = 0
 
@@ -76,12 +79,17 @@ class Outbox:
         self._sequence += 1
 
     def send(self) -> None:
-        """Land what waits, oldest first, until something is in the way."""
+        """Land what waits, oldest first, until something is in the way.
+
+        Raises LandingError then, unless patient.
+        """
         try:
             while self._waiting:
                 self._land(self._waiting[0])
                 self._waiting.popleft()
         except (LandingError, OSError) as error:
+            if not self._patient:
+                raise _explained(error) from None
             self._obstructed(_explained(error))
         else:
             if self.obstacle:

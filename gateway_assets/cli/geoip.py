@@ -76,6 +76,7 @@ def re_enrich(settings: Settings, first: str, last: str, dry_run: bool, as_json:
 
     For rows that were loaded before a database was there, or with an older one. Safe to repeat: a
     command that was stopped is finished by the next one. Rows that are right are not touched.
+    The roll-ups follow with their next run: gateway rollup.
 
     \b
     Examples:
@@ -125,6 +126,8 @@ def _print_result(result: Replaced, dry_run: bool) -> None:
             f"  {len(result.taken_back):,} days whose hot copies were still there are archived "
             "again by the next run: gateway archive run"
         )
+    if not dry_run and result.hot_rows + result.archived_rows:
+        click.echo("  roll-ups of these days are made again by: gateway rollup")
 
 
 def _day(text: str) -> int:

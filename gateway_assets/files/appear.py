@@ -17,6 +17,7 @@ from typing import BinaryIO
 from gateway_assets.errors import LandingError
 
 PARTIAL = ".partial"
+NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}  # vfat, some network mounts
 
 
 def partial_path(target: Path) -> Path:
@@ -55,13 +56,13 @@ def publish(partial: Path, target: Path) -> None:
     """Give a finished, synced file its final name and make the name durable.
 
     By link and unlink, because rename would replace a file of that name. Where the file system
-    has no links (vfat, some network mounts) it is looked for first and then renamed.
+    has no links it is looked for first and then renamed.
     """
     try:
         os.link(partial, target)
         partial.unlink()
     except OSError as error:
-        if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}:
+        if error.errno not in NO_LINKS:
             raise
         if target.exists():
             raise FileExistsError(errno.EEXIST, "exists already", str(target)) from None

@@ -167,9 +167,8 @@ def salvage(root: Path, source: Source, origin: Origin) -> list[Landed]:
     has no readable header appears as it is, so that the loader quarantines it. A partial file
     goes only after its rows have landed, so a salvage that was interrupted is done again.
     """
-    writer = f"{source.name}-v{source.version}-{plain(origin.host)}-{plain(origin.instance)}-"
     sealed = []
-    for partial in sorted((root / source.name).glob(f"*/*/*/.{writer}*{PARTIAL}")):
+    for partial in _partial_files(root, source, origin):
         lines = partial.read_bytes().split(b"\n")[:-1]
         try:
             landed = _seal(root, source, lines) if lines else None
@@ -181,6 +180,19 @@ def salvage(root: Path, source: Source, origin: Origin) -> list[Landed]:
             sealed.append(landed)
         partial.unlink(missing_ok=True)
     return sealed
+
+
+def discard(root: Path, source: Source, origin: Origin) -> None:
+    """Remove what a killed writer of the same host and instance left behind, for one that can
+    write it again. Call it only while holding the instance's lock.
+    """
+    for partial in _partial_files(root, source, origin):
+        partial.unlink(missing_ok=True)
+
+
+def _partial_files(root: Path, source: Source, origin: Origin) -> list[Path]:
+    writer = f"{source.name}-v{source.version}-{plain(origin.host)}-{plain(origin.instance)}-"
+    return sorted((root / source.name).glob(f"*/*/*/.{writer}*{PARTIAL}"))
 
 
 def landing_files(root: Path, source: Source) -> Iterator[Path]:
@@ -204,9 +216,11 @@ def _chain(
         yield dict(zip(names, row, strict=True))
 
 
+_TO_JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def _encode(record: dict[str, Any]) -> bytes:
-    text = json.dumps(record, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode() + b"\n"
+    return _TO_JSON.encode(record).encode() + b"\n"
 
 
 def _content(path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""Dirty buckets: which rows, by day, a roll-up has not merged yet."""
+"""Dirty buckets: which rows, by day, a roll-up has not merged yet, or has by keys that changed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from gateway_assets.tables import rollups_of
 
 # Ids begin at 1; a mark from here on stands for all rows that were there before the roll-up.
 FROM_THE_START = 0
+# A mark from here on says that rows which are merged already are to be grouped again.
+AGAIN = -1
+_LAST_ID = 2**63 - 1
 
 
 def mark(connection: sqlite3.Connection, table: Table, ranges: dict[int, tuple[int, int]]) -> None:
@@ -42,6 +45,35 @@ def mark_all(connection: sqlite3.Connection, table: Table, rollup: Rollup) -> No
     )
 
 
+def mark_again(connection: sqlite3.Connection, table: Table, day: int) -> None:
+    """Tell each roll-up of a table that keys of a day's rows have changed.
+
+    Call it in the transaction that changes them.
+    """
+    for rollup in rollups_of(table.name):
+        _mark_again(connection, rollup, day)
+
+
+def mark_later_key(connection: sqlite3.Connection, table: Table, rollup: Rollup, key: str) -> None:
+    """Tell a roll-up that a key has come of all days whose rows have values of it.
+
+    Call it in the transaction that adds the column. Days without keep the NULL that they have.
+    """
+    days = {
+        *_hot_days_with(connection, rollup.below, key),
+        *_archive_days_with(connection, rollup.below, key),
+    }
+    for day in sorted(days):
+        _mark_again(connection, table, day)
+
+
+def _mark_again(connection: sqlite3.Connection, rollup: Table, day: int) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO dirty_buckets VALUES (?, ?, ?, ?)",
+        (rollup.name, day, AGAIN, _LAST_ID),
+    )
+
+
 def _hot_days(connection: sqlite3.Connection, table: str) -> list[int]:
     """The days of a table's rows: one index seek a day."""
     query = sql(
@@ -58,10 +90,43 @@ def _hot_days(connection: sqlite3.Connection, table: str) -> list[int]:
     return [day for (day,) in connection.execute(query, {"width": clock.DAY})]
 
 
-def _archive_days(connection: sqlite3.Connection, table: str) -> list[int]:
-    """The days that the archive knows, by its tables' names: it stands above this package."""
+def _hot_days_with(connection: sqlite3.Connection, table: str, column: str) -> list[int]:
+    """The days of which a row has a value in this column."""
+    query = sql(
+        'SELECT EXISTS (SELECT 1 FROM {table} WHERE "time" >= ? AND "time" < ? AND {column} '
+        "IS NOT NULL)",
+        table=table,
+        column=column,
+    )
+    return [
+        day
+        for day in _hot_days(connection, table)
+        if connection.execute(query, clock.day_range(day)).fetchone()[0]
+    ]
+
+
+def _archive_days_with(connection: sqlite3.Connection, table: str, column: str) -> list[int]:
+    """The days of which an archived row has a value, by the NULLs that the manifest counts."""
+    if not _has_archive(connection):
+        return []
+    query = """
+        SELECT DISTINCT day FROM gateway_archive_files
+        WHERE table_name = ? AND state IN ('published', 'archived')
+            AND json_extract(columns, ?) < rows
+    """
+    nulls = f'$."{column}"[2]'
+    return [day for (day,) in connection.execute(query, (table, nulls))]
+
+
+def _has_archive(connection: sqlite3.Connection) -> bool:
+    """By the archive's tables' names: it stands above this package."""
     known = "SELECT 1 FROM sqlite_schema WHERE name = 'gateway_archive_removed'"
-    if connection.execute(known).fetchone() is None:
+    return connection.execute(known).fetchone() is not None
+
+
+def _archive_days(connection: sqlite3.Connection, table: str) -> list[int]:
+    """The days that the archive knows."""
+    if not _has_archive(connection):
         return []
     query = """
         SELECT day FROM gateway_archive_files

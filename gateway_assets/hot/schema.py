@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 
 from gateway_assets.errors import StoreError
-from gateway_assets.hot.dirty import mark_all
+from gateway_assets.hot.dirty import mark_all, mark_later_key
 from gateway_assets.hot.sql import Fragment, quoted, sql
 from gateway_assets.model import Column, Kind
 from gateway_assets.table import Table
@@ -46,8 +46,8 @@ _TYPES = {Kind.TIME: "INTEGER", Kind.INTEGER: "INTEGER", Kind.REAL: "REAL", Kind
 def create_all(connection: sqlite3.Connection) -> None:
     """Create what is missing. Raises StoreError when a table differs from its declaration.
 
-    Columns that a new release appended are added; a roll-up that it brought is told of the rows
-    that are there already. All of it happens in one transaction.
+    Columns that a new release appended are added; a roll-up that it brought, or brought a key to,
+    is told of the rows that are there already. All of it happens in one transaction.
     """
     if _is_current(connection):
         return
@@ -85,7 +85,7 @@ def _bring_up_to_date(connection: sqlite3.Connection, table: Table) -> None:
     is_new = table.name not in _schema(connection)
     if is_new:
         connection.execute(_table_ddl(table))
-    _append_columns(connection, table)
+    appended = _append_columns(connection, table)
     _compare(connection, table)
     found = _schema(connection)
     for name, text in _indexes(table).items():
@@ -94,6 +94,9 @@ def _bring_up_to_date(connection: sqlite3.Connection, table: Table) -> None:
             connection.execute(text)
     if is_new and table.rollup:
         mark_all(connection, table, table.rollup)
+    elif table.rollup:
+        for key in appended:
+            mark_later_key(connection, table, table.rollup, key)
 
 
 def _schema(connection: sqlite3.Connection) -> dict[str, str | None]:
@@ -135,9 +138,10 @@ def _column_ddl(column: Column) -> str:
     return f"{quoted(column.name)} {_TYPES[column.kind]}{null}"
 
 
-def _append_columns(connection: sqlite3.Connection, table: Table) -> None:
-    """Add those that a new release appended to a table of an older one."""
+def _append_columns(connection: sqlite3.Connection, table: Table) -> list[str]:
+    """Add those that a new release appended to a table of an older one; their names."""
     there = _columns(connection, table)
+    appended = []
     for column in table.stored[len(there) :]:
         if column.nullable and column.name not in dict(there):
             add = sql(
@@ -146,6 +150,8 @@ def _append_columns(connection: sqlite3.Connection, table: Table) -> None:
                 column=Fragment(_column_ddl(column)),
             )
             connection.execute(add)
+            appended.append(column.name)
+    return appended
 
 
 def _columns(connection: sqlite3.Connection, table: Table) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ drop this one's locks (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from gateway_assets.files.appear import explained, make_directory
 from gateway_assets.hot.schema import create_all
 
 BUSY_SECONDS = 30.0
+_BUSY_PAUSE = 0.01
 
 
 @contextmanager
@@ -32,13 +34,30 @@ def open_store(path: Path, *, any_thread: bool = False) -> Iterator[sqlite3.Conn
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=not any_thread
         )
         try:
-            connection.execute("PRAGMA journal_mode=WAL")
+            _switch_to_wal(connection)
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA foreign_keys=ON")
             create_all(connection)
             yield connection
         finally:
             connection.close()
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Wait here for others that open a fresh database, too: SQLite does not wait for the lock that
+    the switch needs where that might be a deadlock, https://www.sqlite.org/c3ref/busy_handler.html.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() >= deadline:
+                raise
+            time.sleep(_BUSY_PAUSE)
+        else:
+            return
 
 
 @contextmanager

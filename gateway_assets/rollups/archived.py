@@ -1,7 +1,8 @@
 """Rows below a roll-up that are archived already, laid out where SQLite can aggregate them.
 
-Only a roll-up that is younger than its rows needs them; late rows are always hot. They are copied
-to a temporary table, so that no day has to come back to the hot table to be read once.
+Only a roll-up that is younger than its rows, or has to group them again, needs them; late rows are
+always hot. They are copied to a temporary table, so that no day has to come back to the hot table
+to be read once.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ day aggregates exactly those rows, merges them into the rows that are there and 
 in one transaction; so a row is merged once, whatever is killed when.
 
 A roll-up that is younger than its rows begins with marks for all of them, the archived ones too.
+A day of which keys of rows have changed is grouped again, after that.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from gateway_assets.archive.source import Source
 from gateway_assets.archive.totals import expected_sums, removed
 from gateway_assets.archive.visible import visible
 from gateway_assets.errors import ArchiveDamaged, Busy, GatewayError, StoreError
-from gateway_assets.hot.dirty import FROM_THE_START, clear, waiting_days, waiting_ids
+from gateway_assets.hot.dirty import AGAIN, FROM_THE_START, clear, waiting_days, waiting_ids
 from gateway_assets.hot.schema import conflict_key
 from gateway_assets.hot.sql import Fragment, quoted, sql
 from gateway_assets.hot.store import reading, writing
@@ -33,6 +34,7 @@ from gateway_assets.rollups.archived import (
     forget_rows,
     waiting_files,
 )
+from gateway_assets.rollups.groups import GROUPS, begin_groups, replace_groups
 from gateway_assets.settings import Settings
 from gateway_assets.table import TIME, Merge, Rollup, State, Table
 from gateway_assets.tiers.catalog import find, tiered
@@ -141,13 +143,24 @@ def _merge_day(source: Source, table: Table, settings: Settings, day: int, has_c
     """Merge what is waiting for a day and clear its marks; how many rows were merged."""
     connection, below = source.connection, source.table
     hot = Fragment(visible(connection, below))
-    rows = 0
-    for first, last in waiting_ids(connection, table, day):
-        start, end = clock.day_range(day)
+    start, end = clock.day_range(day)
+
+    def merge(into: str, first: int, last: int) -> int:
         ids = {"start": start, "end": end, "first": first, "last": last}
-        rows += _merge(connection, table, _hot_rows(below.table, first), hot, ids)
+        rows = _merge(connection, table, into, _hot_rows(below.table, first), hot, ids)
         if has_copies:
-            rows += _merge(connection, table, COPIES, Fragment("1"), ids)
+            rows += _merge(connection, table, into, COPIES, Fragment("1"), ids)
+        return rows
+
+    rows = 0
+    # From the highest id down: what is to be grouped again must have been merged before.
+    for first, last in sorted(waiting_ids(connection, table, day), reverse=True):
+        if first == AGAIN:
+            begin_groups(connection, table)
+            merge(GROUPS, first, last)
+            replace_groups(connection, table, day)
+            continue
+        rows += merge(table.name, first, last)
         if first == FROM_THE_START:
             _count_removed(source, table, settings, day)
     clear(connection, table, day)
@@ -158,7 +171,7 @@ def _hot_rows(table: str, first: int) -> Fragment:
     """A late file's few rows are found by id, which is the rows' own order: by the index on time,
     every range of ids would look at the whole day. All rows of the day are found by time.
     """
-    if first == FROM_THE_START:
+    if first <= FROM_THE_START:
         return Fragment(sql("{table} INDEXED BY {index}", table=table, index=f"{table}_time"))
     return Fragment(sql("{table} NOT INDEXED", table=table))
 
@@ -166,24 +179,27 @@ def _hot_rows(table: str, first: int) -> Fragment:
 def _merge(
     connection: sqlite3.Connection,
     table: Table,
+    into: str,
     rows: Fragment,
     also: Fragment,
     ids: dict[str, int],
 ) -> int:
-    connection.execute(merge_statement(table, rows, also), ids)
+    connection.execute(merge_statement(table, into, rows, also), ids)
     count = sql("SELECT count(*) FROM {rows} WHERE {which}", rows=rows, which=_which(also))
     (number,) = connection.execute(count, ids).fetchone()
     return int(number)
 
 
-def merge_statement(table: Table, rows: Fragment, also: Fragment) -> str:
-    """One statement that aggregates a range of rows below and merges it into the roll-up."""
+def merge_statement(table: Table, into: str, rows: Fragment, also: Fragment) -> str:
+    """One statement that aggregates a range of rows below and merges it into the roll-up, or into
+    another table of its columns.
+    """
     rollup = _rollup(table)
     width = rollup.bucket.width
     return sql(
-        "INSERT INTO {table} ({columns}) SELECT {bucket}, {keys}, {states} FROM {rows} "
+        "INSERT INTO {into} ({columns}) SELECT {bucket}, {keys}, {states} FROM {rows} "
         "WHERE {which} GROUP BY {bucket}, {keys} ON CONFLICT ({conflict}) DO UPDATE SET {merged}",
-        table=table.name,
+        into=into,
         columns=[TIME, *rollup.by, *(state.column.name for state in rollup.states)],
         bucket=Fragment(f"{quoted(TIME)} / {width} * {width}"),
         keys=rollup.by,

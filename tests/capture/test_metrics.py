@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway_assets.capture.intervals import Interval
 from gateway_assets.capture.metrics.counters import Counters, Policy
+from gateway_assets.capture.metrics.exposition import Metric, exposition
 from gateway_assets.capture.metrics.letters import catch_up, letter_of
 from gateway_assets.capture.metrics.meter import Meter, Readings
 from gateway_assets.capture.places import NO_PLACES
@@ -165,6 +166,17 @@ def test_labels_are_escaped_and_all_metrics_are_there(tmp_path: Path) -> None:
     assert metrics["ip_traffic_raw_rows_waiting"] == {(): 7}
     assert {name for name in metrics if "coverage" in name} == set()
     meter.close()
+
+
+def test_no_series_is_lost_between_the_pieces() -> None:
+    numbers = range(1_203)
+    metric = Metric("many", "gauge", "Numbers", [(f'{{n="{n}"}}', n) for n in numbers])
+    empty = Metric("none", "gauge", "Nothing", iter(()))
+    head, kind, *lines = exposition([metric, empty, metric]).decode().splitlines()
+    assert (head, kind) == ("# HELP many Numbers", "# TYPE many gauge")
+    many = [f'many{{n="{n}"}} {n}' for n in numbers]
+    nothing = ["# HELP none Nothing", "# TYPE none gauge"]
+    assert lines == [*many, *nothing, head, kind, *many]
 
 
 SENDING = """

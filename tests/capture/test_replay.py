@@ -30,11 +30,31 @@ def rows_of(data: Path) -> list[tuple[Any, ...]]:
     return [row for file in files for row in read_landing(file, SOURCE).rows]
 
 
-@pytest.mark.parametrize("case", sorted(CASES.iterdir()), ids=lambda case: case.name)
+def expected_of(case: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((case / "expected.json").read_text())
+    return found
+
+
+TRANSCRIPTS = sorted(CASES.iterdir())
+EMPTY = [case for case in TRANSCRIPTS if not expected_of(case)["blocks"]]
+FULL = [case for case in TRANSCRIPTS if case not in EMPTY]
+
+
+@pytest.mark.parametrize("case", EMPTY, ids=lambda case: case.name)
+def test_a_transcript_without_a_block_is_an_error(
+    case: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, summary, errors = replay(case / "input.txt", tmp_path, capsys)
+    assert (code, summary) == (4, {})
+    assert "holds no traffic" in errors
+    assert rows_of(tmp_path) == []
+
+
+@pytest.mark.parametrize("case", FULL, ids=lambda case: case.name)
 def test_a_transcript_lands_once(
     case: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    expected = json.loads((case / "expected.json").read_text())
+    expected = expected_of(case)
     del expected["blocks"]
     code, first, _ = replay(case / "input.txt", tmp_path, capsys)
     assert code == 0

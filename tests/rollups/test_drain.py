@@ -82,15 +82,16 @@ def recomputed(connection: sqlite3.Connection, table: Table) -> list[tuple[objec
     return connection.execute(
         f"""
         SELECT time / {width} * {width}, host, backend, layer, remote_ip, process,
-               sum(tx_bytes), sum(rx_bytes), count(*), min(time), max(end_time), unit
-        FROM ip_traffic GROUP BY 1, 2, 3, 4, 5, 6, 12 ORDER BY 1, 5, 6, 12
+               sum(tx_bytes), sum(rx_bytes), count(*), min(time), max(end_time), unit,
+               country
+        FROM ip_traffic GROUP BY 1, 2, 3, 4, 5, 6, 12, 13 ORDER BY 1, 5, 6, 12, 13
         """
     ).fetchall()
 
 
 def rolled_up(connection: sqlite3.Connection, table: Table) -> list[tuple[object, ...]]:
     names = ", ".join(column.name for column in table.columns)
-    query = f"SELECT {names} FROM {table.name} ORDER BY time, remote_ip, process, unit"
+    query = f"SELECT {names} FROM {table.name} ORDER BY time, remote_ip, process, unit, country"
     return connection.execute(query).fetchall()
 
 

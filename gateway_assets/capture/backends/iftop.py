@@ -2,14 +2,16 @@
 
 iftop prints what it counted when the next packet arrives. On a quiet interface the key ``u`` makes
 it print; pressed at the wrong moment it prints the block before once more, which is left out.
-An iftop that ends is started again, after a pause that grows; what passed meanwhile is lost, and
-that is said.
+An iftop that ends is started again, after a pause that grows. So is one that would count no more,
+although it runs: when the interface was made anew, and when the clock, by which it closes slots,
+was set back. What passed meanwhile is lost, and that is said.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import socket
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,6 +30,7 @@ _QUIET = 2.5  # seconds without a block after which one is asked for
 _SLOT = 2  # seconds, whole ones of the clock, that iftop keeps a slot open
 _PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds until iftop is started again
 _LAST = 1.7  # seconds the last slot may take to close when stopping
+_ANSWERS = 2  # blocks: a key's answer, and one that a packet had printed just before it
 
 _REASONS = (
     ("No such device", "the interface does not exist", "ip -brief link lists the interfaces"),
@@ -51,11 +54,15 @@ class Iftop:
         self.parse_errors = self.lost_events = 0
         self._text = IftopText()
         self._block: Block | None = None
-        self._pressed = False
+        self._answers = 0  # of the next blocks, how many the key may have caused
         self._command = command
         self._child: Child | None = None
         self._pause, self._again = _PAUSE, 0.0
         self._start()
+
+    @property
+    def up(self) -> bool:
+        return self._child is not None
 
     def read(self, timeout: float) -> Iterable[Delta]:
         if self._child is None:
@@ -63,6 +70,12 @@ class Iftop:
             return []
         if timeout == 0:
             return self._last()
+        reason = self._deaf()
+        if reason:
+            return self._anew(reason)
+        deltas = self._deltas(0)  # what is here already is no answer to the key
+        if deltas or self._child is None:
+            return deltas
         if time.time() - self._seen > _QUIET and not self._pressed:
             self._press()
         return self._deltas(timeout)
@@ -72,22 +85,28 @@ class Iftop:
             self._child.close()
         self._child = None
 
+    @property
+    def _pressed(self) -> bool:
+        """Whether the key's answer is still to come."""
+        return self._answers == _ANSWERS
+
     def _start(self) -> None:
+        self._index = _index(self.interface)
         self._child = Child(self._command)
         try:
             self._wait_until_listening(self._child)
         except BaseException:
             self.close()
             raise
-        self._text, self._block, self._pressed = IftopText(self._text.parse_errors), None, False
+        self._text, self._block, self._answers = IftopText(self._text.parse_errors), None, 0
         self._seen = time.time()
         self._packets = 2 * (_packets(self.interface),)
 
     def _start_again(self, timeout: float) -> None:
-        """When its time has come; until then, wait."""
+        """When its time has come and the interface is there; until then, wait."""
         wait = self._again - time.monotonic()
-        if wait > 0:
-            time.sleep(min(wait, timeout))
+        if wait > 0 or not _index(self.interface):
+            time.sleep(min(wait, timeout) if wait > 0 else timeout)
             return
         try:
             self._start()
@@ -97,21 +116,43 @@ class Iftop:
         else:
             say("iftop counts again")
 
+    def _deaf(self) -> str:
+        """Why iftop counts no more, although it runs; empty if it does."""
+        if _index(self.interface) != self._index:
+            return f"the interface {self.interface} has gone"
+        if time.time() < self._seen - _QUIET:
+            return "the clock was set back"
+        return ""
+
+    def _anew(self, reason: str) -> list[Delta]:
+        """What iftop still tells; another one is started in its place."""
+        deltas = self._open_slot()
+        if self._child:
+            self.lost_events += 1
+            self.close()
+            say(f"{reason}: iftop is started again")
+        return deltas
+
     def _later(self) -> None:
         self._again = time.monotonic() + self._pause
         self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 
     def _last(self) -> list[Delta]:
-        """What is in the open slot: it closes when its time is over, if that is soon enough.
+        """What is in the open slot, too.
 
         The kernel hands packets to iftop up to a second late; so when any have passed since the
         block before the last, some may not have been counted, and that is said.
         """
+        deltas = self._open_slot()
+        self.lost_events += self._packets[0] != _packets(self.interface)
+        return deltas
+
+    def _open_slot(self) -> list[Delta]:
+        """It closes when its time is over, if that is soon enough."""
         deltas = self._deltas(0)
         closes = int(self._seen) + _SLOT
         if closes - time.time() <= _LAST:
             deltas += self._forced(closes)
-        self.lost_events += self._packets[0] != _packets(self.interface)
         return deltas
 
     def _forced(self, closes: float) -> list[Delta]:
@@ -126,7 +167,7 @@ class Iftop:
 
     def _press(self) -> None:
         assert self._child
-        self._pressed = True
+        self._answers = _ANSWERS
         self._child.press(b"u")
 
     def _deltas(self, timeout: float) -> list[Delta]:
@@ -150,9 +191,11 @@ class Iftop:
     def _is_repeated(self, block: Block) -> bool:
         """Two slots cannot close within a second; two equal blocks in it are the same slot."""
         now = time.time()
-        repeated = self._pressed and block == self._block and now - self._seen < 1
+        repeated = block.repeats(self._block) or (
+            self._answers > 0 and block.same_lines(self._block) and now - self._seen < 1
+        )
         self._block, self._seen = block, now
-        self._pressed = False
+        self._answers = max(0, self._answers - 1)
         self._packets = (self._packets[1], _packets(self.interface))
         return repeated
 
@@ -166,6 +209,14 @@ class Iftop:
                 status, words = child.last_words()
                 raise _failure(f"iftop cannot start (status {status})", words)
         raise CaptureError("iftop does not begin to listen", hint="try: iftop -t -i INTERFACE")
+
+
+def _index(interface: str | None) -> int:
+    """The kernel's number of an interface, another one when it is made anew; 0: there is none."""
+    try:
+        return socket.if_nametoindex(str(interface))
+    except OSError:
+        return 0
 
 
 def _packets(interface: str | None) -> str:

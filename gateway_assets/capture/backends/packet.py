@@ -45,7 +45,7 @@ class Pairs(Protocol):
 
 
 class Packet:
-    name, layer, live = "packet", "ip", True
+    name, layer, live, up = "packet", "ip", True, True
 
     def __init__(self, interface: str, sides: Sides, pairs: Pairs) -> None:
         self.interface: str | None = interface

@@ -35,7 +35,7 @@ Sums = dict[bytes, list[int]]  # a pair of addresses: whether its source is near
 
 
 class Pcap:
-    name, layer, live, lost_events = "pcap", "ip", False, 0
+    name, layer, live, up, lost_events = "pcap", "ip", False, True, 0
     interface: str | None = None
 
     def __init__(self, path: Path, near: str, start: int) -> None:

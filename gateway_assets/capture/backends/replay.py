@@ -26,7 +26,7 @@ _REPORTED = 10  # malformed rows named one by one
 
 
 class Replay:
-    name, live, lost_events = "replay", False, 0
+    name, live, up, lost_events = "replay", False, True, 0
     interface: str | None = None
 
     def __init__(self, path: Path, start: int) -> None:
@@ -90,10 +90,13 @@ class Replay:
 
 
 def _blocks(text: IftopText, lines: Iterable[bytes]) -> Iterator[Block]:
+    """Each slot's block once, also where iftop printed it again."""
+    before: Block | None = None
     for line in lines:
         block = text.feed(line.decode(errors="replace"))
-        if block:
+        if block and not block.repeats(before):
             yield block
+        before = block or before
     cut = text.end()
     if cut:
         yield cut

@@ -42,7 +42,7 @@ Counted = tuple[TcpSocket, Holder, int, int]  # as last dumped, whose, payload r
 
 
 class SockDiag:
-    name, layer, live = "sockdiag", "tcp", True
+    name, layer, live, up = "sockdiag", "tcp", True, True
     interface: str | None = None
 
     def __init__(self) -> None:

@@ -241,17 +241,15 @@ class Counters:
         """A free place in the key's set, or that of the remote which is idle for longest."""
         first = self._set_of(key) * _SET
         at = self._at(first)
-        order = [
-            (flags, last) if flags else (-1, 0)
-            for flags, last in _FLAGS_LAST.iter_unpack(self._map[at : at + _SET * 48])
-        ]
-        place = order.index(min(order))
-        slot = first + place
-        if order[place][0] > 0:
+        flags = self._map[at : at + _SET * 48 : 48]
+        if 0 in flags:
+            slot = first + flags.index(0)
+            self.tracked += 1
+        else:
+            order = list(_FLAGS_LAST.iter_unpack(self._map[at : at + _SET * 48]))
+            slot = first + order.index(min(order))
             self._admitted.pop(self._key(slot), None)
             _U64.pack_into(self._map, _EVICTED_AT, self.evicted + 1)
-        else:
-            self.tracked += 1
         self._mark(slot, 0)
         _VALUES.pack_into(self._map, self._at(slot) + 8, 0, 0, 0, 0, 0, 0)
         at = self._key_at(slot)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from itertools import islice
 from typing import NamedTuple
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_PIECE = 500  # series
 
 
 class Metric(NamedTuple):
@@ -14,15 +16,19 @@ class Metric(NamedTuple):
     name: str
     kind: str  # counter or gauge
     about: str
-    series: Sequence[tuple[str, float]]
+    series: Iterable[tuple[str, float]]
 
 
 def exposition(metrics: Iterable[Metric]) -> bytes:
+    """Made in pieces, so that other threads run meanwhile and only one copy is large."""
     parts: list[bytes] = []
     for name, kind, about, series in metrics:
-        lines = [f"# HELP {name} {about}\n# TYPE {name} {kind}\n"]
-        lines += [f"{name}{labels} {value}\n" for labels, value in series]
-        parts.append("".join(lines).encode())
+        parts.append(f"# HELP {name} {about}\n# TYPE {name} {kind}\n".encode())
+        rest = iter(series)
+        while piece := "".join(
+            [f"{name}{labels} {value}\n" for labels, value in islice(rest, _PIECE)]
+        ):
+            parts.append(piece.encode())
     return b"".join(parts)
 
 

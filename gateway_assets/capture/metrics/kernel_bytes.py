@@ -15,14 +15,21 @@ _HEADER = {_ETHERNET: 14}
 class KernelBytes:
     def __init__(self, interface: str) -> None:
         self._folder = Path("/sys/class/net") / interface
+        self._index = self._its_index()
         self._before = self._now()
 
     def passed(self) -> int | None:
-        """Since the beginning; None when the interface has gone or was reset."""
+        """Since the beginning; None when the interface has gone, was reset or made anew."""
         now = self._now()
         if now is None or self._before is None or now < self._before:
             return None
-        return now - self._before
+        return now - self._before if self._its_index() == self._index else None
+
+    def _its_index(self) -> str:
+        try:
+            return (self._folder / "ifindex").read_text()
+        except OSError:
+            return ""
 
     def _now(self) -> int | None:
         try:

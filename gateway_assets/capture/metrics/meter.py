@@ -7,6 +7,7 @@ loop: a letter that finds the counters in use waits for the next turn.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -123,34 +124,39 @@ class Meter:
         yield from self._own()
 
     def _remotes(self) -> Iterator[Metric]:
-        label = self._label
-        series = [(label(key), tx, rx) for key, tx, rx in self._counters.series()]
-        other = '{remote_ip="other",country="",province="",city="",isp=""}'
-        series.append((other, *self._counters.other))
+        """In lists of texts and numbers, not of tuples: there may be very many."""
+        known = self._labels
+        labels: list[str] = []
+        sent: list[int] = []
+        received: list[int] = []
+        for key, tx, rx in self._counters.series():
+            labels.append(known.get(key) or self._label(key))
+            sent.append(tx)
+            received.append(rx)
+        labels.append('{remote_ip="other",country="",province="",city="",isp=""}')
+        sent.append(self._counters.other.tx)
+        received.append(self._counters.other.rx)
         yield Metric(
             "ip_traffic_tx_bytes_total",
             "counter",
             "Total transmitted bytes to remote IP address (egress/upload traffic)",
-            [(labels, tx) for labels, tx, _ in series],
+            zip(labels, sent, strict=True),
         )
         yield Metric(
             "ip_traffic_rx_bytes_total",
             "counter",
             "Total received bytes from remote IP address (ingress/download traffic)",
-            [(labels, rx) for labels, _, rx in series],
+            zip(labels, received, strict=True),
         )
 
     def _label(self, key: bytes) -> str:
         """Looked up once for a series, so that it keeps its name."""
-        known = self._labels.get(key)
-        if known is None:
-            if len(self._labels) > 2 * self._counters.policy.series:
-                self._labels.clear()
-            address = address_of(key)
-            pairs = zip(Place._fields, self._place(address), strict=True)
-            rest = ",".join(f'{name}="{escaped(value or "")}"' for name, value in pairs)
-            known = self._labels[key] = f'{{remote_ip="{address}",{rest}}}'
-        return known
+        if len(self._labels) > 2 * self._counters.policy.series:
+            self._labels.clear()
+        address = address_of(key)
+        label = f'{{remote_ip="{address}",{_place_labels(self._place(address))}}}'
+        self._labels[key] = label
+        return label
 
     def _own(self) -> Iterator[Metric]:
         counters, now = self._counters, self.readings
@@ -202,6 +208,12 @@ class Meter:
         if not passed:
             return None
         return self.readings.seen_bytes / passed
+
+
+@lru_cache(1024)
+def _place_labels(place: Place) -> str:
+    pairs = zip(Place._fields, place, strict=True)
+    return ",".join(f'{name}="{escaped(value or "")}"' for name, value in pairs)
 
 
 def _country_label(name: str) -> str:

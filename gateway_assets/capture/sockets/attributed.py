@@ -44,6 +44,10 @@ class Attributed:
         self.interface, self.identity = backend.interface, backend.identity
         self.parse_errors = self.lost_events = 0
 
+    @property
+    def up(self) -> bool:
+        return self._backend.up
+
     def read(self, timeout: float) -> Iterable[Delta]:
         if self._failure:
             raise self._failure

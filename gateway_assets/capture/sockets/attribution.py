@@ -118,10 +118,12 @@ class Attribution:
 
     def split(self, moment: int, remote: str, tx: int, rx: int) -> Iterator[Delta]:
         """A remote's bytes as one delta per holder; they add up to exactly ``tx`` and ``rx``."""
-        holders = [*({**self._now.moved.get(remote, {}), **self._before.moved.get(remote, {})})]
-        if not holders:
+        now, before = self._now.moved.get(remote), self._before.moved.get(remote)
+        if not now and not before:
             yield self._of_nobody(moment, remote, tx, rx)
-        elif len(holders) == 1:
+            return
+        holders = [*{**(now or {}), **(before or {})}]
+        if len(holders) == 1:
             yield _delta(moment, remote, holders[0], tx, rx, holders[0].attribution)
         else:
             yield from self._shared(moment, remote, tx, rx, holders)
@@ -154,8 +156,8 @@ class Attribution:
         return []
 
     def _of_nobody(self, moment: int, remote: str, tx: int, rx: int) -> Delta:
-        ended, last = self._ended.get(remote, (-_REMEMBERED, UNKNOWN))
-        if time.monotonic() - ended < _REMEMBERED:
+        ended, last = self._ended.get(remote, (None, UNKNOWN))
+        if ended is not None and time.monotonic() - ended < _REMEMBERED:
             if last is None:
                 return Delta(moment, remote, None, None, tx, rx, None, "ambiguous")
             return _delta(moment, remote, last, tx, rx, last.attribution)
