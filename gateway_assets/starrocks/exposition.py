@@ -17,14 +17,15 @@ from typing import NamedTuple
 from gateway_assets.starrocks import formats
 
 Labels = dict[str, str]
-Identity = tuple[tuple[str, str], ...]
 
+_LONG = 1000  # frames of longer labels are not worth keeping
 _EXACT_END = 2**53  # floats hold every whole number below
 _LABEL = re.compile(r'\s*([A-Za-z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(?:,|$)', re.ASCII)
 # The value goes on until a quote after which another label, or nothing, follows.
 _UNESCAPED = re.compile(
     r'\s*([A-Za-z_]\w*)\s*=\s*"(.*?)"\s*(?:,(?=\s*[A-Za-z_]\w*\s*=\s*"|\s*$)|$)', re.ASCII
 )
+_FRAME = re.compile(r'\s*(?:[A-Za-z_]\w*\s*="\s*(?:,\s*(?=[A-Za-z_])|,?\s*$))*', re.ASCII)
 _ESCAPE = re.compile(r'\\([\\n"])')
 _NAME = re.compile(r"[A-Za-z_:][\w:]*", re.ASCII)
 
@@ -32,8 +33,8 @@ _NAME = re.compile(r"[A-Za-z_:][\w:]*", re.ASCII)
 class Exposition(NamedTuple):
     """The series that were wanted, by name, in the order of the text.
 
-    Values are finite floats, NaN or infinite; whole numbers beyond 2^53 are ints, exact. Labels
-    may be shared between series and between texts: they are not to be changed.
+    Values are finite floats, NaN or infinite; whole numbers beyond 2^53 are ints, exact.
+
     """
 
     series: dict[str, list[tuple[Labels, float]]]
@@ -43,17 +44,17 @@ class Exposition(NamedTuple):
     size: int = 0  # bytes read
 
 
-class _Labelled(NamedTuple):
-    by_name: Labels
-    identity: Identity
+class _Frame(NamedTuple):
+    names: list[str]
+    order: list[int] | None  # of the values by name, where it is not theirs already
+    identity: str
 
 
 def parse(text: bytes, wanted: frozenset[str]) -> Exposition:
     """Read what a ``/metrics`` page answered. Never raises, whatever the page is."""
     lines = text.decode("utf-8", "replace").split("\n")
     is_whole = lines.pop() == "" and bool(text)
-    series: dict[str, list[tuple[Labels, float]]] = {}
-    seen: dict[tuple[str, Identity], float] = {}
+    found: dict[str, dict[str, tuple[Labels, float]]] = {}
     bad_lines = conflicts = 0
     for line in map(str.strip, lines):
         brace = line.find("{")
@@ -64,17 +65,20 @@ def parse(text: bytes, wanted: frozenset[str]) -> Exposition:
                 bad_lines += not name
                 continue
         end = line.rfind("}") + 1 or len(name)
-        labels = _labelled(line[brace + 1 : end - 1] if brace > 0 else "")
+        read = _labels(line[brace + 1 : end - 1] if brace > 0 else "")
         value = _value(line[end:])
-        if labels is None or value is None:
+        if read is None or value is None:
             bad_lines += 1
             continue
-        key = (name, labels.identity)
-        if key in seen:
-            conflicts += _differ(seen[key], value)
-            continue
-        seen[key] = value
-        series.setdefault(name, []).append((labels.by_name, value))
+        labels, identity = read
+        same_name = found.get(name)
+        if same_name is None:
+            found[name] = {identity: (labels, value)}
+        elif identity not in same_name:
+            same_name[identity] = labels, value
+        else:
+            conflicts += _differ(same_name[identity][1], value)
+    series = {name: list(each.values()) for name, each in found.items()}
     return Exposition(series, bad_lines, conflicts, is_whole, len(text))
 
 
@@ -97,12 +101,10 @@ def _value(text: str) -> float | None:
         if len(parts) != 2 or not parts[1].lstrip("-").isdigit():
             return None
         return _value(parts[0])
-    if "_" in text:
-        return None
-    if -_EXACT_END < value < _EXACT_END:
+    if -_EXACT_END < value < _EXACT_END and "_" not in text:
         return value
     exact = formats.whole(text)
-    return value if exact is None else exact
+    return value if exact is None and "_" not in text else exact
 
 
 def _differ(one: float, other: float) -> bool:
@@ -110,32 +112,33 @@ def _differ(one: float, other: float) -> bool:
     return one != other and is_nan != (True, True)
 
 
-@lru_cache(maxsize=16384)  # the labels of a page are those of the page before
-def _labelled(text: str) -> _Labelled | None:
-    if not text.strip():
-        return _Labelled({}, ())
-    pairs = _plain(text) or _matched(_LABEL, text) or _matched(_UNESCAPED, text)
-    if pairs is None:
-        return None
-    by_name = dict(pairs)
-    return _Labelled(by_name, tuple(sorted(pairs))) if len(by_name) == len(pairs) else None
-
-
-def _plain(text: str) -> list[tuple[str, str]] | None:
-    """Labels without a backslash and without a quote in a value: nearly all of them."""
-    if "\\" in text:
-        return None
+def _labels(text: str) -> tuple[Labels, str] | None:
+    """Labels, and a text that is the same for the same labels in any order; None: unreadable."""
     parts = text.split('"')
-    names = [part.strip(" \t") for part in parts[:-1:2]]
-    if not len(parts) % 2 or parts[-1].strip(" \t") not in {"", ","}:
+    values = parts[1::2]
+    is_plain = "\\" not in text and len(text) < _LONG
+    frame = _frame('"'.join(parts[::2])) if is_plain else None
+    if frame is None or len(frame.names) != len(values):
+        pairs = _matched(_LABEL, text) or _matched(_UNESCAPED, text)
+        labels = dict(pairs or ())
+        is_read = pairs is not None and len(labels) == len(pairs)
+        return (labels, repr(sorted(labels.items()))) if is_read else None
+    ordered = values if frame.order is None else [values[place] for place in frame.order]
+    return dict(zip(frame.names, values, strict=True)), frame.identity + '"'.join(ordered)
+
+
+@lru_cache(maxsize=512)
+def _frame(text: str) -> _Frame | None:
+    """What stands around the values of labels, as in ``type=", state="``: once per family."""
+    match = _FRAME.fullmatch(text)
+    if not match:
         return None
-    bare = [names[0][:-1], *(name[1:-1].strip(" \t") for name in names[1:])]
-    is_clean = (
-        all(name.endswith("=") for name in names)
-        and all(name.startswith(",") for name in names[1:])
-        and all(name.isidentifier() and name.isascii() for name in bare)
-    )
-    return list(zip(bare, parts[1::2], strict=True)) if is_clean else None
+    names = re.findall(r"\w+", text, re.ASCII)
+    order = sorted(range(len(names)), key=names.__getitem__)
+    if len(set(names)) < len(names):
+        return None
+    identity = ",".join(sorted(names)) + "="
+    return _Frame(names, None if order == sorted(order) else order, identity)
 
 
 def _matched(label: re.Pattern[str], text: str) -> list[tuple[str, str]] | None:

@@ -74,11 +74,12 @@ def size(text: str | None) -> int | None:
     match = _SIZE.fullmatch(found) if found else None
     if not match or len(match[1]) > _DIGITS:
         return None
-    return round(_decimal(match[1]) * 1024 ** _POWERS[match[2].upper()])
+    unit: int = 1024 ** _POWERS[match[2].upper()]
+    return round(_decimal(match[1]) * unit)
 
 
 def percent(text: str | None) -> float | None:
-    """Per cent of ``44.72 %``, ``44,72 %`` or ``44.72``; None for a negative one, which cannot be."""
+    """Per cent of ``44.72 %``, ``44,72 %`` or ``44.72``; None for what is below nothing."""
     found = known(text)
     match = _PERCENT.fullmatch(found) if found else None
     return float(_decimal(match[1])) if match and len(match[1]) <= _DIGITS else None
