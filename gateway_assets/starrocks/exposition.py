@@ -34,7 +34,6 @@ class Exposition(NamedTuple):
     """The series that were wanted, by name, in the order of the text.
 
     Values are finite floats, NaN or infinite; whole numbers beyond 2^53 are ints, exact.
-
     """
 
     series: dict[str, list[tuple[Labels, float]]]
@@ -45,6 +44,7 @@ class Exposition(NamedTuple):
 
 
 class _Frame(NamedTuple):
+    parts: int  # of the text between its quotes
     names: list[str]
     order: list[int] | None  # of the values by name, where it is not theirs already
     identity: str
@@ -116,15 +116,19 @@ def _labels(text: str) -> tuple[Labels, str] | None:
     """Labels, and a text that is the same for the same labels in any order; None: unreadable."""
     parts = text.split('"')
     values = parts[1::2]
-    is_plain = "\\" not in text and len(text) < _LONG
-    frame = _frame('"'.join(parts[::2])) if is_plain else None
-    if frame is None or len(frame.names) != len(values):
-        pairs = _matched(_LABEL, text) or _matched(_UNESCAPED, text)
-        labels = dict(pairs or ())
-        is_read = pairs is not None and len(labels) == len(pairs)
-        return (labels, repr(sorted(labels.items()))) if is_read else None
-    ordered = values if frame.order is None else [values[place] for place in frame.order]
-    return dict(zip(frame.names, values, strict=True)), frame.identity + '"'.join(ordered)
+    frame = _frame('"'.join(parts[::2])) if "\\" not in text and len(text) < _LONG else None
+    if frame is None or len(parts) != frame.parts:
+        return _odd_labels(text)
+    _, names, order, identity = frame
+    ordered = values if order is None else [values[place] for place in order]
+    return dict(zip(names, values)), identity + '"'.join(ordered)  # noqa: B905 -- this is hot
+
+
+def _odd_labels(text: str) -> tuple[Labels, str] | None:
+    pairs = _matched(_LABEL, text) or _matched(_UNESCAPED, text)
+    labels = dict(pairs or ())
+    is_read = pairs is not None and len(labels) == len(pairs)
+    return (labels, repr(sorted(labels.items()))) if is_read else None
 
 
 @lru_cache(maxsize=512)
@@ -138,7 +142,7 @@ def _frame(text: str) -> _Frame | None:
     if len(set(names)) < len(names):
         return None
     identity = ",".join(sorted(names)) + "="
-    return _Frame(names, None if order == sorted(order) else order, identity)
+    return _Frame(2 * len(names) + 1, names, None if order == sorted(order) else order, identity)
 
 
 def _matched(label: re.Pattern[str], text: str) -> list[tuple[str, str]] | None:

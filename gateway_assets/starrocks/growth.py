@@ -50,11 +50,11 @@ def is_same_process(
 ) -> bool:
     """Whether the counters of a node are those of the process that was looked at before.
 
+    It tells of a restart that counters alone hide, because they have outgrown what they were.
     ``is_start_exact``: the start is the process' own word. That of a backend is not in every
     version: some note when the frontends saw it alive again, though it had run all the time and
     counted on. There a start that moved counts only together with a counter that shrank.
     """
-    shrank = any(now[name] < before[name] for name in now.keys() & before.keys())
     if started_before is None or started_now is None or started_now <= started_before:
-        return not shrank
-    return not (is_start_exact or shrank)
+        return True
+    return not is_start_exact and all(now[name] >= before[name] for name in now.keys() & before)
