@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 from gateway_assets.clock import SECOND
 from gateway_assets.collect.series import LATENCY, Metrics, group_of, matching
 from gateway_assets.starrocks.definitions import METRICS, Metric, Place
-from gateway_assets.starrocks.growth import UNKNOWN, counted, growth, is_same_process
+from gateway_assets.starrocks.growth import UNKNOWN, counted, growth, is_another_start
 
 _COUNTERS = tuple(metric for metric in METRICS if metric.is_counter)
 _QUERIES_TIMED = Place("fe", f"{LATENCY}_count")
+_LATE = 300 * SECOND
 _GONE = 1000  # series that are remembered beyond those of now: views come and go
 
 
@@ -26,20 +27,30 @@ class Grown(NamedTuple):
     has_reset: bool
     has_new_latency: bool  # queries were timed since, so the percentiles are of now
 
+    @property
+    def is_known(self) -> bool:
+        return any(amount is not None for amount in self.amounts.values())
+
 
 def grown(
     kind: str, metrics: Metrics, started: int | None, before: dict[str, Any] | None
 ) -> tuple[Grown, dict[str, Any]]:
-    """The growth, and what to remember for the next look."""
+    """The growth, and what to remember for the next look.
+
+    A start that moved tells of a restart that counters alone hide, because they have outgrown what
+    they were. That of a frontend is its own word. That of a backend is not in every version: some
+    note when the frontends saw it alive again, though it had run all the time and counted on; so
+    there a counter must have shrunk, too.
+    """
     group = group_of(kind)
     values = _values(group, metrics)
     if before is None:
         memory = {"moment": metrics.moment, "started": started, "values": values}
         return Grown({}, None, has_reset=False, has_new_latency=False), memory
     known: dict[str, int] = before["values"]
-    is_same = is_same_process(
-        before["started"], started, known, values, is_start_exact=kind == "fe"
-    )
+    has_moved = is_another_start(before["started"], started) and not _is_told(before, metrics)
+    shrank = any(values[name] < known[name] for name in values.keys() & known)
+    is_same = not has_moved or (group == "be" and not shrank)
     resets: list[str] = []
     amounts = {
         metric.column: _amount(metric, group, metrics, (known, is_same), resets)
@@ -53,8 +64,18 @@ def grown(
         "moment": metrics.moment,
         "started": before["started"] if started is None else started,
         "values": _remembered(known, values) if is_same else values,
+        "shrank": metrics.moment if shrank and is_same else before.get("shrank"),
     }
     return Grown(amounts, seconds if seconds > 0 else None, bool(resets), has_new_latency), memory
+
+
+def _is_told(before: dict[str, Any], metrics: Metrics) -> bool:
+    """Whether a start that moved is the restart that its counters have told of already.
+
+    SHOW learns of it by a heartbeat, some seconds after the page was that of the new process.
+    """
+    shrank = before.get("shrank")
+    return shrank is not None and metrics.moment - shrank < _LATE
 
 
 def _values(group: str, metrics: Metrics) -> dict[str, int]:

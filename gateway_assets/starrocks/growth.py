@@ -9,7 +9,6 @@ two looks, however long that was.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -40,21 +39,6 @@ def growth(before: float | None, now: float | None, *, is_same_process: bool = T
     return Growth(last, is_reset=True)
 
 
-def is_same_process(
-    started_before: int | None,
-    started_now: int | None,
-    before: Mapping[str, float],
-    now: Mapping[str, float],
-    *,
-    is_start_exact: bool,
-) -> bool:
-    """Whether the counters of a node are those of the process that was looked at before.
-
-    It tells of a restart that counters alone hide, because they have outgrown what they were.
-    ``is_start_exact``: the start is the process' own word. That of a backend is not in every
-    version: some note when the frontends saw it alive again, though it had run all the time and
-    counted on. There a start that moved counts only together with a counter that shrank.
-    """
-    if started_before is None or started_now is None or started_now <= started_before:
-        return True
-    return not is_start_exact and all(now[name] >= before[name] for name in now.keys() & before)
+def is_another_start(before: int | None, now: int | None) -> bool:
+    """Whether the process began later than the one known before; unknown starts tell nothing."""
+    return before is not None and now is not None and now > before
