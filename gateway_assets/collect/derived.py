@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from gateway_assets.collect.counted import Grown
 from gateway_assets.collect.gauges import Seen, cluster_capacity
-from gateway_assets.collect.nodes import Listed, is_shared_data
+from gateway_assets.collect.nodes import QUERY_OF, Listed, is_shared_data, kinds_listed
 from gateway_assets.collect.series import HEAP, LATENCY, Metrics
 from gateway_assets.starrocks import formats
 
@@ -86,18 +86,16 @@ def derived(seen: Seen, grown: dict[str, Grown], seconds: float | None) -> dict[
 
 
 def _counts(seen: Seen) -> dict[str, int | None]:
-    answers = seen.observed.answers
+    known = kinds_listed(seen.observed.answers)
     found: dict[str, int | None] = {}
-    for kind, query in (("fe", "frontends"), ("be", "backends"), ("cn", "compute_nodes")):
+    for kind in QUERY_OF:
         staying = [
             each for each in seen.nodes if each.node.kind == kind and not each.is_decommissioned
         ]
-        is_known = query in answers
-        found[f"{kind}_total"] = len(staying) if is_known else None
-        found[f"{kind}_alive"] = sum(each.is_up for each in staying) if is_known else None
-    is_known = "backends" in answers or "compute_nodes" in answers
+        found[f"{kind}_total"] = len(staying) if kind in known else None
+        found[f"{kind}_alive"] = sum(each.is_up for each in staying) if kind in known else None
     leaving = sum(each.is_decommissioned for each in seen.nodes)
-    return {**found, "decommissioned": leaving if is_known else None}
+    return {**found, "decommissioned": leaving if known & {"be", "cn"} else None}
 
 
 def _coverage(seen: Seen, grown: dict[str, Grown]) -> float | None:

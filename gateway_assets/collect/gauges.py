@@ -78,9 +78,9 @@ def cluster_capacity(seen: Seen) -> Capacity | None:
 
 
 def node_capacity(each: Listed, seen: Seen) -> Capacity | None:
-    """Disks of one node."""
+    """Disks of one node. What SHOW says of a dead one is of the time before."""
     told = _measured(seen.metrics.get(each.node.key))
-    if told or seen.observed.is_leader_view is False:
+    if told or seen.observed.is_leader_view is False or not each.is_up:
         return told
     return _added([_shown(each)])
 

@@ -50,6 +50,15 @@ def listed(answers: dict[str, list[Record]]) -> list[Listed]:
     return list(found.values())
 
 
+def kinds_listed(answers: dict[str, list[Record]]) -> set[str]:
+    """Kinds of nodes of which the answers tell all that there are.
+
+    There is always a frontend, so a list without one says nothing.
+    """
+    kinds = {kind for kind, query in QUERY_OF.items() if query in answers}
+    return kinds if answers.get("frontends") else kinds - {"fe"}
+
+
 def leader_of(nodes: list[Listed]) -> Listed | None:
     """The frontend that leads, if the list names one that is alive."""
     return next((each for each in nodes if each.role == "LEADER" and each.is_up), None)

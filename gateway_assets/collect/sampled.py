@@ -11,7 +11,7 @@ from gateway_assets.clock import SECOND
 from gateway_assets.collect.counted import Grown
 from gateway_assets.collect.derived import heap_pct, load_of, quantile
 from gateway_assets.collect.gauges import Seen, node_capacity
-from gateway_assets.collect.nodes import QUERY_OF, Listed, leader_of
+from gateway_assets.collect.nodes import Listed, kinds_listed, leader_of
 from gateway_assets.collect.series import SCORES, TABLET_SCORE, Metrics
 from gateway_assets.starrocks import formats
 
@@ -52,7 +52,7 @@ def sampled(
         else:
             assert before is not None
             found[key] = {**_kept(state, before), "time": before["time"], "since": added}
-    answered = {kind for kind, query in QUERY_OF.items() if query in seen.observed.answers}
+    answered = kinds_listed(seen.observed.answers)
     for key in memory.keys() - found.keys():
         if memory[key]["kind"] not in answered:
             found[key] = memory[key]  # nothing was said of nodes of its kind
@@ -148,9 +148,9 @@ def _now(each: Listed, seen: Seen, grown: Grown | None) -> dict[str, Any]:
         return _frontend(each, metrics, grown, seen)
     load = load_of(each, is_leader_view=seen.observed.is_leader_view)
     disks = node_capacity(each, seen)
-    cache = formats.data_cache(each.row.get("datacachemetrics"))
-    is_local = seen.observed.is_leader_view is False or not each.is_up
-    shown = {} if is_local else each.row
+    is_stale = seen.observed.is_leader_view is False or not each.is_up
+    shown = {} if is_stale else each.row
+    cache = formats.data_cache(shown.get("datacachemetrics"))
     return {
         "cpu_pct": load.cpu,
         "mem_pct": load.memory,
