@@ -1,4 +1,4 @@
-"""Looks at clusters for tests: rows of SHOW as versions print them, pages, and what comes of them."""
+"""Looks at clusters for tests: rows of SHOW as versions print them, pages, and their rows."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def text_of(moment: int) -> str:
     return clock.iso(moment)[:19].replace("T", " ")
 
 
-def frontend(number: int, now: int = START, **changes: str | None) -> Record:
+def frontend(number: int, now: int = START, /, **changes: str | None) -> Record:
     return {
         "Name": f"10.0.0.{number}_9010_17000000000{number}", "IP": f"10.0.0.{number}",
         "EditLogPort": "9010", "HttpPort": "8030", "QueryPort": "9030", "RpcPort": "9020",
@@ -73,7 +73,7 @@ def frontend(number: int, now: int = START, **changes: str | None) -> Record:
     }  # fmt: skip
 
 
-def backend(number: int, now: int = START, **changes: str | None) -> Record:
+def backend(number: int, now: int = START, /, **changes: str | None) -> Record:
     return {
         "BackendId": str(10000 + number), "IP": f"10.0.1.{number}", "HeartbeatPort": "9050",
         "BePort": "9060", "HttpPort": "8040", "BrpcPort": "8060",

@@ -62,10 +62,11 @@ class Told(NamedTuple):
 
 @pytest.fixture(scope="module")
 def day() -> Told:
-    """Restarts at 06:00 (noticed late) and 09:00, another leader at 12:00, none at 15:00–15:10."""
+    """Restarts at 06:00 (noticed late) and 09:00, another leader at 12:00, one away at 15:00."""
     processes = [Process(1, 300, 1, DAY - 10**12), Process(2, 90, 2, DAY - 10**12)]
     processes.append(Process(3, 1000, 3, DAY - 10**12))
-    leader, memory = 1, {}
+    leader = 1
+    memory: dict[str, Any] = {}
     rows: list[Landed] = []
     queries = txns = lost = lost_txns = 0
     at_restart = {}

@@ -117,7 +117,9 @@ def test_trap_08_another_value_of_the_same_series_is_a_conflict() -> None:
 
 
 def test_trap_08_families_in_pieces_are_put_together() -> None:
-    text = b'# TYPE a gauge\na{db="x"} 1\n# TYPE b gauge\nb{db="x"} 7\n# TYPE a gauge\na{db="y"} 2\n'
+    text = (
+        b'# TYPE a gauge\na{db="x"} 1\n# TYPE b gauge\nb{db="x"} 7\n# TYPE a gauge\na{db="y"} 2\n'
+    )
     found = parse(text, A)
     assert found.series["a"] == [({"db": "x"}, 1.0), ({"db": "y"}, 2.0)]
 
