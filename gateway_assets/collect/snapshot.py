@@ -141,7 +141,7 @@ def _tick(seen: Seen, last: int | None, said: list[str]) -> dict[str, Any]:
         for node, scrape in observed.scrapes.items()
         if node.key not in seen.metrics
     ]
-    lines = dict.fromkeys([*observed.errors, *missing, *said])
+    lines = dict.fromkeys(" ".join(each.split()) for each in [*observed.errors, *missing, *said])
     pages = [each.exposition for each in observed.scrapes.values() if each.exposition]
     skipped = 0 if last is None else max(round((observed.time - last) / TICK) - 1, 0)
     has_nothing = not observed.answers and not seen.metrics

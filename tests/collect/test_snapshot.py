@@ -367,8 +367,10 @@ def test_capacity_of_half_of_the_nodes_is_unknown() -> None:
 
 
 def test_trap_03_a_fresh_backend_has_one_byte_of_none() -> None:
-    fresh: Record = {"AvailCapacity": "1.000 B", "TotalCapacity": ".000", "DataUsedCapacity": "0.000 ",
-             "MaxDiskUsedPct": "-Infinity %"}  # fmt: skip
+    fresh: Record = {
+        "AvailCapacity": "1.000 B", "TotalCapacity": ".000", "DataUsedCapacity": "0.000 ",
+        "MaxDiskUsedPct": "-Infinity %",
+    }  # fmt: skip
     row = snapshot(run(look({"backends": [backend(1, **fresh)]}))[0])
     names = ("disk_total_bytes", "disk_used_bytes", "disk_used_pct", "disk_max_pct")
     assert [row[name] for name in names] == [None] * 4
@@ -584,7 +586,7 @@ def test_trap_17_a_session_in_another_zone_starts_no_process_anew() -> None:
 
 def test_a_look_that_failed_wholly_has_a_row_of_its_own_only() -> None:
     ok = look({"frontends": [frontend(1)]}, {FE1: page(query_total=10)})
-    failed = look({}, at=LATER, errors=["10.0.0.1:9030: refused"], answered_by="", leader="",
+    failed = look({}, at=LATER, errors=["10.0.0.1:9030:\n refused"], answered_by="", leader="",
                   is_leader_view=None)  # fmt: skip
     again = look({"frontends": [frontend(1)]}, {FE1: page(query_total=70)}, at=LATER + 3 * TICK)
     rows = run(ok, failed, again)

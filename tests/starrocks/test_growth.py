@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway_assets.clock import SECOND
 from gateway_assets.starrocks.growth import Growth, growth, is_another_start
 
 
@@ -47,8 +48,9 @@ def test_growth_is_never_negative(before: float | None, now: float | None, is_sa
 
 
 def test_only_a_later_start_is_another_process() -> None:
-    assert is_another_start(100, 200)
-    assert not is_another_start(100, 100)
-    assert not is_another_start(200, 100)
-    assert not is_another_start(None, 100)
-    assert not is_another_start(100, None)
+    minute = 60 * SECOND
+    assert is_another_start(0, minute + 1)
+    assert not is_another_start(0, minute)  # a clock that is not the same one
+    assert not is_another_start(2 * minute, 0)
+    assert not is_another_start(None, 2 * minute)
+    assert not is_another_start(0, None)
