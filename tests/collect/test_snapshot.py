@@ -238,6 +238,7 @@ def test_what_only_the_leader_knows_is_unknown_without_it() -> None:
     assert two({}, {FE1: None, FE2: score})["compaction_score"] is None
     high = page(max_tablet_compaction_score=87)
     assert two({}, {FE1: high, FE2: score})["compaction_score"] == 87
+    assert two({}, {FE1: high, FE2: None})["compaction_score"] == 87
 
 
 def test_a_real_page_of_a_leader() -> None:
@@ -547,6 +548,20 @@ def test_a_node_that_vanishes_has_one_last_row() -> None:
         for each in rows
     ]
     assert of_second == [[(1, None)], [], [(0, "is no longer listed")], []]
+
+
+def test_growth_of_a_node_that_was_not_listed_for_a_look_is_in_its_next_row() -> None:
+    node = nodes_of({"backends": [backend(1)]})[0]
+    name = "starrocks_be_engine_requests_total"
+    looks = []
+    for number in range(12):
+        text = f'{name}{{type="base_compaction",status="failed"}} {7 * number}\n'
+        at = START + number * TICK
+        scrapes = {node: Scrape(parse(text.encode(), WANTED), at)}
+        answers = {"frontends": [frontend(1)]} if number == 5 else {"backends": [backend(1)]}
+        looks.append(look(answers, at=at, scrapes=scrapes))
+    rows = [row for each in run(*looks) for row in each["node_samples"] if row["kind"] == "be"]
+    assert [row["compactions_failed"] for row in rows] == [None, 77]
 
 
 def test_trap_19_a_node_replaced_at_the_same_address_is_a_new_one() -> None:
