@@ -9,6 +9,15 @@ landing file, also when this process is killed anywhere; unknown is NULL.
 ``ask``       one look: statements and metrics, each with a deadline
 ``sql``       one session with a frontend
 ``fetch``     one page over HTTP
+``nodes``     the nodes of a cluster, as SHOW lists them
+``series``    metrics of nodes by series, over HTTP or in SQL
+``counted``   what the counters of a node grew
+``gauges``    states of a cluster, each from the first place that knows it
+``derived``   numbers that are of no one place
+``sampled``   rows of nodes
+``jobs``      rows of routine loads, views and refreshes
+``queries``   rows of latencies and slow queries
+``fitting``   values made to fit the columns of a source
 ``snapshot``  what was seen, and what had been seen before, as rows
 ``tick``      all clusters at once
 ``journal``   a tick is in its files, or will be
