@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from gateway_assets.simulated.model import Frontend, View, Worker, World
 from gateway_assets.simulated.series import (
@@ -83,7 +83,7 @@ def frontend_page(world: World, fe: Frontend, views: str, *, clean: bool) -> str
 
 
 def _family(
-    name: str, about: str, kind: str, rows: list[tuple[str, int | float]], space: str = " "
+    name: str, about: str, kind: str, rows: Sequence[tuple[str, int | float]], space: str = " "
 ) -> Iterator[str]:
     yield f"# HELP{space}{name} {about}"
     yield f"# TYPE{space}{name} {kind}"
@@ -97,14 +97,18 @@ def _jvm(fe: Frontend) -> Iterator[str]:
     uptime = fe.heartbeat // 1_000_000 - fe.started // 1_000_000
     families: tuple[tuple[str, str, dict[str, int]], ...] = (
         ("jvm_heap_size_bytes", "jvm heap stat", heap),
-        ("jvm_non_heap_size_bytes", "jvm non heap stat", {"committed": 194379776, "used": 188e6}),  # type: ignore[dict-item]
+        (
+            "jvm_non_heap_size_bytes",
+            "jvm non heap stat",
+            {"committed": 194379776, "used": 188201864},
+        ),
         ("jvm_young_gc", "jvm young gc stat", {"count": uptime // 20, "time": uptime // 6}),
         ("jvm_old_gc", "jvm old gc stat", {"count": uptime // 9_000, "time": uptime // 200}),
         ("jvm_thread", "jvm thread stat", {"count": 162 + fe.connections, "peak_count": 405}),
     )
     for name, about, values in families:
-        rows = [(f'{{type="{kind}"}}', int(value)) for kind, value in values.items()]
-        yield from _family(name, about, "gauge", list(rows), space="  ")
+        rows = [(f'{{type="{kind}"}}', value) for kind, value in values.items()]
+        yield from _family(name, about, "gauge", rows, space="  ")
 
 
 def _jobs(world: World, fe: Frontend) -> Iterator[str]:
