@@ -27,7 +27,7 @@ from gateway_assets.simulated.series import (
 from gateway_assets.simulated.texts import java_double
 
 _QUANTILES = (0.75, 0.95, 0.98, 0.99, 0.999)
-_SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$")
+_SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (-?[\d.]+(?:E-?\d+)?)$")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _CORE = ("starrocks_fe_query", "starrocks_fe_connection", "jvm_heap", "starrocks_be_cpu")
 
@@ -37,7 +37,7 @@ def samples(page: str) -> list[tuple[str, str, int]]:
     found = []
     for line in page.splitlines():
         match = None if line.startswith("#") else _SAMPLE.match(line)
-        if match and not match[3].startswith(("NaN", "Inf")):
+        if match:
             labels = ",".join(f"{key}={value}" for key, value in _LABEL.findall(match[2] or ""))
             found.append((match[1], labels, int(float(match[3]))))
     return found
@@ -48,7 +48,7 @@ def as_json(page: str) -> str:
     entries = []
     for line in page.splitlines():
         match = None if line.startswith("#") else _SAMPLE.match(line)
-        if match and match[3] != "NaN":
+        if match:
             tags = {"metric": match[1], **dict(_LABEL.findall(match[2] or ""))}
             entries.append({"tags": tags, "unit": "nounit", "value": float(match[3])})
     return json.dumps(entries)

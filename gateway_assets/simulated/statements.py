@@ -46,7 +46,7 @@ def answer(
     """The rows; None: OK without rows. Raises SqlError. Counts the statement where it is asked."""
     statement = " ".join(_COMMENT.sub(" ", text).split())
     with world.lock:
-        if not statement.upper().startswith("SELECT"):
+        if not statement.upper().startswith(("SELECT", "WITH")):
             fe.count(f"{FE}request_total")
             return _other(world, fe, manners, session, statement)
         failed = ""
