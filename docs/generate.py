@@ -29,6 +29,7 @@ COMMANDS = (
     ("gateway", "archive", "status"),
     ("gateway", "archive", "verify"),
     ("gateway", "config"),
+    ("gateway", "demo", "cluster"),
     ("gateway", "demo", "forward-db"),
     ("gateway", "geoip"),
     ("gateway", "geoip", "re-enrich"),
