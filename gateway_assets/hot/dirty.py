@@ -1,12 +1,16 @@
-"""Dirty buckets: which rows, by day, a roll-up has not merged yet."""
+"""Dirty buckets: which rows, by day, a roll-up has not merged yet, and which days of a summary are
+to be computed again.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 
 from gateway_assets import clock
 from gateway_assets.hot.sql import sql
-from gateway_assets.table import Rollup, Table
+from gateway_assets.model import INT64_MAX
+from gateway_assets.table import Table
 from gateway_assets.tables import rollups_of
 
 # Ids begin at 1; a mark from here on stands for all rows that were there before the roll-up.
@@ -14,32 +18,50 @@ FROM_THE_START = 0
 
 
 def mark(connection: sqlite3.Connection, table: Table, ranges: dict[int, tuple[int, int]]) -> None:
-    """Tell each roll-up of a table which ids of which day it has not seen."""
+    """Tell what is made from a table which ids of which day it has not seen."""
+    for above in rollups_of(table.name):
+        if above.summary:
+            mark_days(connection, above, ranges)
+        else:
+            connection.executemany(
+                "INSERT INTO dirty_buckets VALUES (?, ?, ?, ?)",
+                ((above.name, day, *ids) for day, ids in ranges.items()),
+            )
+
+
+def mark_days(connection: sqlite3.Connection, summary: Table, days: Iterable[int]) -> None:
+    """Have days of a summary computed again: one mark a day, that stands for all rows below."""
     connection.executemany(
-        "INSERT INTO dirty_buckets VALUES (?, ?, ?, ?)",
-        (
-            (rollup.name, day, *ids)
-            for rollup in rollups_of(table.name)
-            for day, ids in ranges.items()
-        ),
+        "INSERT OR IGNORE INTO dirty_buckets VALUES (?, ?, ?, ?)",
+        ((summary.name, day, FROM_THE_START, INT64_MAX) for day in days),
     )
 
 
-def mark_all(connection: sqlite3.Connection, table: Table, rollup: Rollup) -> None:
-    """Tell a roll-up that has just been created of every row that was there before it.
+def mark_all(connection: sqlite3.Connection, table: Table) -> None:
+    """Tell a roll-up or summary that has just been created of every row that was there before it.
 
     Call it in the transaction that creates the table, so that it happens once. Also days of which
     nothing is left are marked: what was removed of them still counts when sums are compared.
     """
+    if table.summary:
+        mark_days(connection, table, days_below(connection, table))
+        return
     query = "SELECT seq FROM sqlite_sequence WHERE name = ?"
-    row = connection.execute(query, (rollup.below,)).fetchone()
+    row = connection.execute(query, table.below).fetchone()
     if row is None:
         return
-    days = set(_hot_days(connection, rollup.below)) | set(_archive_days(connection, rollup.below))
     connection.executemany(
         "INSERT INTO dirty_buckets VALUES (?, ?, ?, ?)",
-        ((table.name, day, FROM_THE_START, row[0]) for day in sorted(days)),
+        ((table.name, day, FROM_THE_START, row[0]) for day in days_below(connection, table)),
     )
+
+
+def days_below(connection: sqlite3.Connection, table: Table) -> list[int]:
+    """The days of which there are, or were, rows below, hot or archived."""
+    days: set[int] = set()
+    for name in table.below:
+        days.update(_hot_days(connection, name), _archive_days(connection, name))
+    return sorted(days)
 
 
 def _hot_days(connection: sqlite3.Connection, table: str) -> list[int]:
