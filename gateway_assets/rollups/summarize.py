@@ -14,7 +14,7 @@ from gateway_assets import clock
 from gateway_assets.archive.source import Source
 from gateway_assets.archive.totals import removed
 from gateway_assets.archive.visible import visible
-from gateway_assets.hot.dirty import clear, mark_days
+from gateway_assets.hot.dirty import clear, mark_days, waiting_ids
 from gateway_assets.hot.sql import Fragment, sql
 from gateway_assets.rollups.archived import copies
 from gateway_assets.rollups.growth import days_after, growth_of
@@ -37,11 +37,14 @@ def summarize_day(
 ) -> Summarized:
     """Compute a day and clear its mark, in the caller's transaction.
 
-    The sources are the tables below and, last, the summary itself.
+    The sources are the tables below and, last, the summary itself. Without a mark another process
+    has been faster, and what is archived was not looked at.
     """
     summary = table.summary
     assert summary
     *below, own = sources
+    if not waiting_ids(own.connection, table, day):
+        return Summarized(0, set(), "")
     connection, now = own.connection, clock.now()
     rows = {
         source.table.name: _rows_of_day(source, day, copied)

@@ -28,8 +28,8 @@ from gateway_assets.settings import Settings, load_settings
 from gateway_assets.sources.ip_traffic import SOURCE
 from gateway_assets.tables import TABLES
 from gateway_assets.tiers.catalog import catalog
-from tests.defs.conftest import quietly_built
 from tests.clusters import land_day, times
+from tests.defs.conftest import quietly_built
 from tests.traffic import ORIGIN, TODAY, land_days, land_rows, row
 
 OLD, LATE = clock.day_text(TODAY - 8), clock.day_text(TODAY)

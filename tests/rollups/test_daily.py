@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from types import FrameType
 from typing import Any
 
@@ -21,6 +22,7 @@ from gateway_assets.files.landing import Row
 from gateway_assets.hot.dirty import mark_days, waiting_days
 from gateway_assets.hot.load import load
 from gateway_assets.hot.store import open_store, writing
+from gateway_assets.rollups import drain as drain_module
 from gateway_assets.rollups.drain import RollupResult, drain
 from gateway_assets.settings import Settings, load_settings
 from gateway_assets.sources import collection_ticks, latency_histogram, metrics_snapshots
@@ -402,6 +404,29 @@ def test_a_day_whose_rows_were_removed_stays_as_it_is(
     # And it is no reason to keep anything hot.
     for table in (*BELOW, DAILY_SNAPSHOTS):
         UniversalArchiver(settings).archive_table(table, hot_days=0).raise_failures()
+
+
+def test_two_at_the_same_time(
+    store: sqlite3.Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process computes the day, and clears the mark, when this one has just begun."""
+    settings = load_settings(archive_grace_hours=0)
+    rows = land_day(settings.landing, DAY, times(DAY, 0, 50))
+    brought(store, settings)
+    UniversalArchiver(settings).archive_table(METRICS_SNAPSHOTS, hot_days=0)
+    with writing(store):
+        mark_days(store, DAILY_SNAPSHOTS, [DAY])
+    first = iter([True])
+
+    def other_first(connection: sqlite3.Connection) -> AbstractContextManager[None]:
+        if next(first, False):
+            with open_store(settings.hot_database) as other:
+                assert drain(other, DAILY_SNAPSHOTS, settings).computed_rows == 1
+        return writing(connection)
+
+    monkeypatch.setattr(drain_module, "writing", other_first)
+    assert drain(store, DAILY_SNAPSHOTS, settings).computed_rows == 0
+    assert_is_sum(days(settings)[DAY, "red"], rows)
 
 
 def test_a_summary_that_is_younger_than_its_rows(
