@@ -7,7 +7,8 @@ import os
 import shutil
 import signal
 import sqlite3
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -237,12 +238,21 @@ def test_a_row_at_midnight_is_of_the_day_that_begins(
     }
 
 
+@pytest.fixture
+def _in_berlin() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as moved:
+        moved.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        yield
+    time.tzset()
+
+
 @pytest.mark.parametrize("changes", ["2026-03-29", "2026-10-25"])
+@pytest.mark.usefixtures("_in_berlin")
 def test_days_are_of_24_hours_where_clocks_change(
-    store: sqlite3.Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch, changes: str
+    store: sqlite3.Connection, settings: Settings, changes: str
 ) -> None:
     """In Berlin these have 23 and 25 hours, and the zone of this machine is nobody's business."""
-    monkeypatch.setenv("TZ", "Europe/Berlin")
     day = clock.parse_day(changes)
     rows = {one: land_day(settings.landing, one, times(one, step=8)) for one in (day - 1, day)}
     for one in rows:
