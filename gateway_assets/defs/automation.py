@@ -40,7 +40,7 @@ from gateway_assets.tables import TABLES
 from gateway_assets.tiers.catalog import Declared, open_database, tiered
 
 SOURCES = tuple(table for table in TABLES if table.source)
-ROLLUPS = tuple(table for table in TABLES if table.rollup)
+ROLLUPS = tuple(table for table in TABLES if table.below)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,8 +62,8 @@ def _assets(
         if table.source:
             assets.append(landing_asset(table.source, settings))
             assets.append(hot_asset(table, table.source, settings))
-        if table.rollup:
-            assets.append(rollup_asset(table, table.rollup, settings))
+        if table.below:
+            assets.append(rollup_asset(table, settings))
     for declared in tables:
         if not declared.own:
             assets.append(application_table(declared, settings))

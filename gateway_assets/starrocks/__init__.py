@@ -6,4 +6,5 @@
 ``growth``       what counters grew between two looks, restarts included
 ``histogram``    latencies in logarithmic buckets, and percentiles of them
 ``forecast``     when a disk is full, with a range and the error of earlier forecasts
+``compare``      a number against what it was before
 """

@@ -26,6 +26,7 @@ class Every(StrEnum):
     INSTEAD = "instead"  # only when a node's metrics cannot be fetched over HTTP
 
 
+TICK_SECONDS = 30
 TICKS = {Every.FAST: 1, Every.MEDIUM: 4, Every.SLOW: 10}
 
 
