@@ -64,9 +64,12 @@ def parse(text: bytes, wanted: frozenset[str]) -> Exposition:
             if name not in wanted:
                 bad_lines += not name
                 continue
-        end = (line.rfind("}") + 1 if brace > 0 else 0) or len(name)
-        read = _labels(line[brace + 1 : end - 1] if brace > 0 else "")
-        value = _value(line[end:])
+        if brace > 0:
+            head, _, number = line.rpartition("}")
+            read = _labels(head[brace + 1 :])
+        else:
+            read, number = ({}, "="), line[len(name) :]
+        value = _value(number)
         if read is None or value is None:
             bad_lines += 1
             continue
