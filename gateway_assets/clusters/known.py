@@ -1,0 +1,43 @@
+"""Which clusters there are, when each was looked at, and how moments are handed to SQL."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from gateway_assets import clock
+from gateway_assets.bridge.bridge import UnifiedQueryBridge
+from gateway_assets.errors import UsageError
+
+SEEN = 30 * clock.DAY  # a cluster that nobody has looked at for longer has to be named
+
+
+def when(moment: int) -> datetime:
+    """Microseconds since the epoch as SQL takes them."""
+    return datetime.fromtimestamp(moment / clock.SECOND, UTC)
+
+
+def names(bridge: UnifiedQueryBridge, at: int | None = None) -> list[str]:
+    """The clusters that were looked at in the last 30 days."""
+    moment = clock.now() if at is None else at
+    rows = bridge.rows(
+        "SELECT DISTINCT cluster FROM collection_ticks WHERE time >= $1 AND time <= $2 ORDER BY 1",
+        [when(moment - SEEN), when(moment)],
+    )
+    return [row["cluster"] for row in rows]
+
+
+def chosen(bridge: UnifiedQueryBridge, cluster: str) -> str:
+    """The cluster that was named, else the only one there is. Raises UsageError."""
+    known = names(bridge)
+    if cluster in known:
+        return cluster
+    if not known:
+        raise UsageError(
+            "no cluster has been looked at yet",
+            hint="declare one in clusters.toml, then: gateway collect; or: gateway demo cluster",
+        )
+    if cluster:
+        raise UsageError(f"there is no cluster {cluster!r}", hint=f"clusters: {', '.join(known)}")
+    if len(known) > 1:
+        raise UsageError("which cluster?", hint=f"--cluster, one of: {', '.join(known)}")
+    return known[0]
