@@ -9,8 +9,12 @@ landing file, also when this process is killed anywhere; unknown is NULL.
 ``ask``       one look: statements and metrics, each with a deadline
 ``sql``       one session with a frontend
 ``fetch``     one page over HTTP
+``deadline``  calls that end in time, whatever a server does
+``parallel``  jobs done at the same time, left behind when they do not end
 ``snapshot``  what was seen, and what had been seen before, as rows
 ``tick``      all clusters at once
 ``journal``   a tick is in its files, or will be
 ``loop``      ticks at round times
+``check``     whether clusters can be looked at, in plain words
+``say``       lines for people
 """
