@@ -201,12 +201,11 @@ class Watched:
         off = Scrape(None, clock.now(), "HTTP is off" if not self.cluster.http else "not in time")
         scrapes = {node: done.get(node) or off for node in nodes}
         self._bad_nodes = {node.key for node, scrape in scrapes.items() if scrape.error}
-        if self.cluster.http:
-            look.errors += [
-                f"{node.address}: metrics: {scrape.error}"
-                for node, scrape in scrapes.items()
-                if scrape.error
-            ]
+        look.errors += [
+            f"{node.address}: metrics {scrape.error}"
+            for node, scrape in scrapes.items()
+            if scrape.exposition and scrape.error
+        ]
         for name, kinds in _INSTEAD:
             of_kind = [scrape for node, scrape in scrapes.items() if node.kind in kinds]
             if of_kind and not any(scrape.exposition for scrape in of_kind):

@@ -30,6 +30,11 @@ def check(cluster: Cluster, limits: Limits) -> list[Finding]:
     findings.append(_leader(observed))
     findings += _http(cluster, observed)
     findings += [Finding(None, error) for error in observed.errors]
+    findings += [
+        Finding(None, f"{node.address}: {scrape.error}")
+        for node, scrape in observed.scrapes.items()
+        if scrape.error and cluster.http
+    ]
     answered = [
         query.name
         for query in QUERIES

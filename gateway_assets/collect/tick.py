@@ -88,7 +88,7 @@ class Ticker:
                 observed = failed(name, moment, took, f"did not end within {self._seconds:g} s")
             before = memories.get(name, {})
             own, after[name] = _digested(observed, before)
-            skipped = 0 if everything else _skipped(before, moment, self.interval)
+            skipped = _skipped(before, moment, self.interval)
             for source, list_ in own.items():
                 rows.setdefault(source, []).extend(_counted(source, list_, skipped))
         return Ticked(moment, rows, after)
