@@ -92,7 +92,7 @@ class Watched:
             self._show(look)
             scrapes = self._metrics_and_statements(look, self._nodes(look), groups, window)
         except _Failed:
-            self._session = None
+            pass
         return Observed(
             cluster=self.cluster.name,
             time=tick,
@@ -106,6 +106,12 @@ class Watched:
             errors=shortened(look.errors),
             window=window if look.is_window_met else None,
         )
+
+    def close(self) -> None:
+        """End the session, if there is one."""
+        if self._session:
+            self._session.close()
+        self._session = None
 
     def _show(self, look: _Look) -> None:
         """Ask what nodes there are, all of one frontend; of the next one when it fails."""

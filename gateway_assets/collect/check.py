@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import closing
 from typing import NamedTuple
 
 from gateway_assets import clock
@@ -11,6 +13,8 @@ from gateway_assets.collect.observed import Observed
 from gateway_assets.collect.sql import Lost, Session
 from gateway_assets.collect.tick import ALL
 from gateway_assets.starrocks.definitions import QUERIES, Every
+
+_DENIED = re.compile(r": (1044|1045|1142|1143|1227|5203):|denied", re.IGNORECASE)
 
 
 class Finding(NamedTuple):
@@ -24,12 +28,13 @@ def check(cluster: Cluster, limits: Limits) -> list[Finding]:
     """What works and what does not, the frontends first."""
     findings = [_frontend(cluster, frontend, limits) for frontend in cluster.frontends]
     now = clock.now()
-    observed = Watched(cluster, limits).look(now, ALL, next_window(None, now))
+    with closing(Watched(cluster, limits)) as watched:
+        observed = watched.look(now, ALL, next_window(None, now))
     if not observed.answers:
         return [*findings, Finding(False, "no frontend tells what nodes there are")]
     findings.append(_leader(observed))
     findings += _http(cluster, observed)
-    findings += [Finding(None, error) for error in observed.errors]
+    findings += [_problem(error) for error in observed.errors]
     findings += [
         Finding(None, f"{node.address}: {scrape.error}")
         for node, scrape in observed.scrapes.items()
@@ -54,6 +59,11 @@ def _frontend(cluster: Cluster, frontend: str, limits: Limits) -> Finding:
     except Lost as error:
         return Finding(False, f"frontend {frontend}: {error}")
     return Finding(True, f"frontend {frontend} answers")
+
+
+def _problem(error: str) -> Finding:
+    is_right = _DENIED.search(error)
+    return Finding(False, f"a right is missing: {error}") if is_right else Finding(None, error)
 
 
 def _leader(observed: Observed) -> Finding:

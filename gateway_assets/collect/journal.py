@@ -66,7 +66,10 @@ class Journal:
             },
             "memories": ticked.memories,
         }
-        self._write(content)
+        try:
+            self._write(content)
+        except OSError as error:
+            raise LandingError(f"cannot write {self._path}: {error}") from error
         self._sequence += 1
         self.memories, self.last_time, self._waiting = ticked.memories, ticked.time, content
         try:

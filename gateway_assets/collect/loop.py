@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Sequence
+from contextlib import closing
 
 from gateway_assets import clock
 from gateway_assets.collect.config import Cluster
@@ -33,14 +34,14 @@ def run(clusters: Sequence[Cluster], settings: Settings, stop: Stop) -> None:
     """Collect until ``stop``. Raises Busy when another process collects into this directory."""
     with exclusive(settings.data_dir / "collect" / ".lock", "gateway collect"):
         journal = _resumed(settings)
-        ticker = Ticker(clusters, settings)
         say(f"{len(clusters)} clusters, every {settings.collect_interval_seconds} s")
-        while not stop.requested:
-            moment = due(clock.now(), journal.last_time, ticker.interval)
-            if moment is None:
-                time.sleep(min(_ATTENTION, ticker.interval / clock.SECOND / 10))
-                continue
-            _tick(ticker, journal, moment)
+        with closing(Ticker(clusters, settings)) as ticker:
+            while not stop.requested:
+                moment = due(clock.now(), journal.last_time, ticker.interval)
+                if moment is None:
+                    time.sleep(min(_ATTENTION, ticker.interval / clock.SECOND / 10))
+                else:
+                    _tick(ticker, journal, moment)
 
 
 def once(clusters: Sequence[Cluster], settings: Settings) -> Ticked:
@@ -48,7 +49,8 @@ def once(clusters: Sequence[Cluster], settings: Settings) -> Ticked:
     with exclusive(settings.data_dir / "collect" / ".lock", "gateway collect"):
         journal = _resumed(settings)
         moment = clock.now() // clock.SECOND * clock.SECOND
-        ticked = Ticker(clusters, settings).tick(moment, journal.memories, everything=True)
+        with closing(Ticker(clusters, settings)) as ticker:
+            ticked = ticker.tick(moment, journal.memories, everything=True)
         journal.keep(ticked)
         return ticked
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Hashable, Mapping
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
+from gateway_assets.collect.say import say
+
 Key = TypeVar("Key", bound=Hashable)
 Result = TypeVar("Result")
 
@@ -17,11 +19,11 @@ def in_parallel(
 ) -> dict[Key, Result]:
     """Results of the jobs that ended before ``deadline`` (of ``time.monotonic``), by key.
 
-    Jobs begin in their order; a job must not raise. One that did not end or begin in time is
-    missing. Its thread is not waited for, not even when the process ends.
+    Jobs begin in their order. One that did not end or begin in time, or raised, is missing; a
+    thread is not waited for beyond that, not even when the process ends.
     """
     waiting: SimpleQueue[Key] = SimpleQueue()
-    done: SimpleQueue[tuple[Key, Result]] = SimpleQueue()
+    done: SimpleQueue[tuple[Key, Result] | None] = SimpleQueue()
     over = threading.Event()
 
     def work() -> None:
@@ -30,18 +32,23 @@ def in_parallel(
                 key = waiting.get_nowait()
             except Empty:
                 return
-            done.put((key, jobs[key]()))
+            try:
+                done.put((key, jobs[key]()))
+            except Exception as error:  # noqa: BLE001  a defect must not cost the others' time
+                say(f"{type(error).__name__}: {error}")
+                done.put(None)
 
     for key in jobs:
         waiting.put(key)
     for _ in range(min(threads, len(jobs))):
         threading.Thread(target=work, daemon=True).start()
     results: dict[Key, Result] = {}
-    while len(results) < len(jobs):
+    for _ in jobs:
         try:
-            key, result = done.get(timeout=max(0.0, deadline - time.monotonic()))
+            ended = done.get(timeout=max(0.0, deadline - time.monotonic()))
         except Empty:
             break
-        results[key] = result
+        if ended:
+            results[ended[0]] = ended[1]
     over.set()
     return results

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import socket
 import ssl
 import time
 from contextlib import suppress
@@ -55,15 +56,16 @@ class Session:
         host, port = split_address(frontend)
         deadline = time.monotonic() + seconds
         try:
-            self._socket = connected(host, port, deadline)
+            sock = connected(host, port, deadline)
         except (OSError, UnicodeError) as error:
             raise Lost(_one_line(error)) from None
-        self._keep = self._socket.dup()
-        self.peer = str(self._socket.getpeername()[0])
+        self._keep = sock.dup()
         try:
-            self._connect(deadline)
+            self.peer = _peer(sock)
+            self._connect(sock, deadline)
             self._prepare()
         except Lost:
+            sock.close()
             self.close()
             raise
 
@@ -88,11 +90,11 @@ class Session:
             self._connection.close()
         self._keep.close()
 
-    def _connect(self, deadline: float) -> None:
+    def _connect(self, sock: socket.socket, deadline: float) -> None:
         with shut_down_at(self._keep, deadline) as watch:
             try:
                 self._connection.allow()
-                self._connection.connect(self._socket)
+                self._connection.connect(sock)
             except Exception as error:  # noqa: BLE001  garbage raises anything, also IndexError
                 raise Lost("timed out" if watch.fired else _said(error)) from None
         # Bytes stay bytes until they are read as UTF-8 here, where a wrong one does no harm.
@@ -156,7 +158,7 @@ class Session:
             return [dict(zip(names, map(_text, row), strict=True)) for row in cursor.fetchall()]
 
 
-class _Bounded(Connection):  # type: ignore[type-arg]  # at run time it has no parameter
+class _Bounded(Connection):
     """A connection that does not read more than one answer may have."""
 
     def allow(self) -> None:
@@ -192,6 +194,13 @@ def _unconnected(cluster: Cluster, frontend: str, seconds: float) -> _Bounded:
         raise Lost(error.message) from None
     except OSError as error:
         raise Lost(f"{cluster.tls}: {_one_line(error)}") from None
+
+
+def _peer(sock: socket.socket) -> str:
+    try:
+        return str(sock.getpeername()[0])
+    except OSError as error:  # gone already
+        raise Lost(_one_line(error)) from None
 
 
 def _context(tls: bool | Path) -> ssl.SSLContext | None:

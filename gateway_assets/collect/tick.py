@@ -93,6 +93,11 @@ class Ticker:
                 rows.setdefault(source, []).extend(_counted(source, list_, skipped))
         return Ticked(moment, rows, after)
 
+    def close(self) -> None:
+        """End all sessions, but those of looks that hang."""
+        for look in self._looks.values():
+            look.close()
+
 
 def limits_of(settings: Settings, clusters: int) -> Limits:
     """What each of so many clusters may take."""
@@ -118,6 +123,10 @@ class _Look:
     def is_running(self) -> bool:
         return self._running.locked()
 
+    def close(self) -> None:
+        if not self.is_running:
+            self._watched.close()
+
     def job(
         self, moment: int, groups: frozenset[Every], window: tuple[int, int] | None
     ) -> Callable[[], Observed]:
@@ -142,21 +151,22 @@ def _window(memory: Memory, groups: frozenset[Every]) -> tuple[int, int] | None:
 
 def _digested(observed: Observed, memory: Memory) -> tuple[dict[str, list[Row]], Memory]:
     """Rows and the new memory; a look that cannot be digested has failed, and nothing moves on."""
-    seen = memory.get("seen", {})
     try:
-        rows, seen = rows_of(observed, seen)
+        rows, seen = rows_of(observed, memory.get("seen", {}))
     except Exception as error:  # noqa: BLE001  a defect met by one cluster's answers
         text = f"{type(error).__name__}: {error}"
         say(f"{observed.cluster}: {text}")
         nothing = failed(observed.cluster, observed.time, observed.milliseconds, text)
         rows, _ = rows_of(nothing, {})
+        return rows, {**memory, "time": observed.time}
     asked_until = observed.window[1] if observed.window else memory.get("asked_until")
     return rows, {"seen": seen, "asked_until": asked_until, "time": observed.time}
 
 
 def _skipped(memory: Memory, moment: int, interval: int) -> int:
     """Ticks that should have been since the one before, this process being down or not."""
-    return max(0, (moment - memory["time"]) // interval - 1) if memory else 0
+    last = memory.get("time")
+    return 0 if last is None else max(0, (moment - last) // interval - 1)
 
 
 def _counted(source: str, rows: Iterable[Row], skipped: int) -> list[Row]:
