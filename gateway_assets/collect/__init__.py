@@ -11,6 +11,15 @@ landing file, also when this process is killed anywhere; unknown is NULL.
 ``fetch``     one page over HTTP
 ``deadline``  calls that end in time, whatever a server does
 ``parallel``  jobs done at the same time, left behind when they do not end
+``nodes``     the nodes of a cluster, as SHOW lists them
+``series``    metrics of nodes by series, over HTTP or in SQL
+``counted``   what the counters of a node grew
+``gauges``    states of a cluster, each from the first place that knows it
+``derived``   numbers that are of no one place
+``sampled``   rows of nodes
+``jobs``      rows of routine loads, views and refreshes
+``queries``   rows of latencies and slow queries
+``fitting``   values made to fit the columns of a source
 ``snapshot``  what was seen, and what had been seen before, as rows
 ``tick``      all clusters at once
 ``journal``   a tick is in its files, or will be

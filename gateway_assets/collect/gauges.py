@@ -162,7 +162,7 @@ def _of_rows(place: Place, rows: list[Record]) -> float | None:
     spelled = _spelled(place, rows)
     if spelled is None or (is_cut and place.across is not Across.MAX):
         return None
-    chosen = [row for row in rows if fits(row, spelled)]
+    chosen = [row for row in rows if fits(row, spelled)] if place.only or place.but else rows
     if place.across is Across.COUNT:
         return len(chosen)
     read = _READ[place.reads]

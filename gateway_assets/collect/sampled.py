@@ -53,11 +53,12 @@ def sampled(
             assert before is not None
             found[key] = {**_kept(state, before), "time": before["time"], "since": added}
     answered = kinds_listed(seen.observed.answers)
-    for key in memory.keys() - found.keys():
-        if memory[key]["kind"] not in answered:
-            found[key] = memory[key]  # nothing was said of nodes of its kind
+    for key in sorted(memory.keys() - found.keys()):
+        before = {**memory[key], "since": _added(memory[key]["since"], grown.get(key))}
+        if before["kind"] not in answered:
+            found[key] = before  # nothing was said of nodes of its kind
         else:
-            rows.append(_vanished(memory[key]))
+            rows.append(_vanished(before))
     for row in rows:
         row.update(time=seen.observed.time, cluster=seen.observed.cluster)
     return Sampled(rows, found)

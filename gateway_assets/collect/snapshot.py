@@ -55,10 +55,11 @@ def rows_of(observed: Observed, memory: Memory) -> tuple[Rows, Memory]:
     nodes = listed(observed.answers)
     seen = Seen(observed, nodes, metrics_of(observed, nodes))
     said: list[str] = []
+    last = memory.get("tick")
     found: Rows = {}
     if observed.answers or seen.metrics:
         found, memory = _looked(seen, memory, said)
-    row = fitting(collection_ticks.SOURCE, _tick(seen, memory, said), [])
+    row = fitting(collection_ticks.SOURCE, _tick(seen, last, said), [])
     found[collection_ticks.SOURCE.name] = [row] if row else []
     return found, {**memory, "tick": observed.time}
 
@@ -133,16 +134,15 @@ def _fitted(source: Source, rows: list[dict[str, Any]], said: list[str]) -> list
     return [row for row in fitted if row is not None]
 
 
-def _tick(seen: Seen, memory: Memory, said: list[str]) -> dict[str, Any]:
+def _tick(seen: Seen, last: int | None, said: list[str]) -> dict[str, Any]:
     observed = seen.observed
     missing = [
         f"{node.kind} {node.address}: {scrape.error or 'no metrics on the page'}"
         for node, scrape in observed.scrapes.items()
         if node.key not in seen.metrics
     ]
-    lines = dict.fromkeys([*observed.errors, *missing, *said])
+    lines = dict.fromkeys(" ".join(each.split()) for each in [*observed.errors, *missing, *said])
     pages = [each.exposition for each in observed.scrapes.values() if each.exposition]
-    last = memory.get("tick")
     skipped = 0 if last is None else max(round((observed.time - last) / TICK) - 1, 0)
     has_nothing = not observed.answers and not seen.metrics
     return {

@@ -64,7 +64,7 @@ def parse(text: bytes, wanted: frozenset[str]) -> Exposition:
             if name not in wanted:
                 bad_lines += not name
                 continue
-        end = line.rfind("}") + 1 or len(name)
+        end = (line.rfind("}") + 1 if brace > 0 else 0) or len(name)
         read = _labels(line[brace + 1 : end - 1] if brace > 0 else "")
         value = _value(line[end:])
         if read is None or value is None:
@@ -125,10 +125,13 @@ def _labels(text: str) -> tuple[Labels, str] | None:
 
 
 def _odd_labels(text: str) -> tuple[Labels, str] | None:
-    pairs = _matched(_LABEL, text) or _matched(_UNESCAPED, text)
-    labels = dict(pairs or ())
-    is_read = pairs is not None and len(labels) == len(pairs)
-    return (labels, repr(sorted(labels.items()))) if is_read else None
+    pairs = _matched(_LABEL, text)
+    if pairs is None:
+        pairs = _matched(_UNESCAPED, text)
+        if pairs is None or any('="' in value for _, value in pairs):
+            return None  # a value that swallowed a label: there is no comma between them
+    labels = dict(pairs)
+    return (labels, repr(sorted(pairs))) if len(labels) == len(pairs) else None
 
 
 @lru_cache(maxsize=512)

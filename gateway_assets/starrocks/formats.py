@@ -54,6 +54,8 @@ def number(text: str | None) -> int | float | None:
     found = known(text)
     if found is None or not _NUMBER.fullmatch(found):
         return None
+    if found.isdigit() and len(found) <= _DIGITS:
+        return int(found)
     exact = Decimal(found)
     if exact.is_zero():
         return 0
@@ -75,14 +77,14 @@ def size(text: str | None) -> int | None:
     if not match or len(match[1]) > _DIGITS:
         return None
     unit: int = 1024 ** _POWERS[match[2].upper()]
-    return round(_decimal(match[1]) * unit)
+    return round(_fraction(match[1]) * unit)
 
 
 def percent(text: str | None) -> float | None:
     """Per cent of ``44.72 %``, ``44,72 %`` or ``44.72``; None for what is below nothing."""
     found = known(text)
     match = _PERCENT.fullmatch(found) if found else None
-    return float(_decimal(match[1])) if match and len(match[1]) <= _DIGITS else None
+    return _fraction(match[1]) if match and len(match[1]) <= _DIGITS else None
 
 
 def flag(text: str | None) -> bool | None:
@@ -134,5 +136,5 @@ def data_cache(text: str | None) -> Cache | None:
     return Cache(used, total) if used is not None and total is not None else None
 
 
-def _decimal(text: str) -> Decimal:
-    return Decimal(text.replace(",", "."))
+def _fraction(text: str) -> float:
+    return float(text.replace(",", "."))

@@ -11,6 +11,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from gateway_assets.clock import SECOND
+
+_SAME = 60 * SECOND
+
 
 class Growth(NamedTuple):
     """``amount`` is None where it is unknown: at first sight, or for a value that cannot be."""
@@ -40,5 +44,9 @@ def growth(before: float | None, now: float | None, *, is_same_process: bool = T
 
 
 def is_another_start(before: int | None, now: int | None) -> bool:
-    """Whether the process began later than the one known before; unknown starts tell nothing."""
-    return before is not None and now is not None and now > before
+    """Whether the process began later than the one known before; unknown starts tell nothing.
+
+    Moments that differ by less than a minute are the same one, told by another clock: to take a
+    process for a new one by mistake would count all again that it has ever counted.
+    """
+    return before is not None and now is not None and now - before > _SAME
