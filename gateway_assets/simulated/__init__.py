@@ -16,6 +16,8 @@ cluster. Whatever it says of itself says ``simulated``.
 ``statements``  from a statement to its answer
 ``show``        answers of SHOW, by version and mode
 ``schema``      answers of SELECT: information_schema and the audit table
+``lively``      a day of a busy cluster, for people to watch
+``declared``    its line in clusters.toml
 ``web``         the server's side of HTTP
 ``pages``       metrics as text
 """

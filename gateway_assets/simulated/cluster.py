@@ -8,6 +8,7 @@ import socket
 import threading
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from gateway_assets import clock
 from gateway_assets.errors import UsageError
@@ -117,6 +118,9 @@ class SimulatedCluster:
     # life -----------------------------------------------------------------------------------------
 
     def start(self) -> None:
+        """Listen; in real time, first let pass what has passed since ``start``."""
+        if self._ticker:
+            self._catch_up()
         for listener in self._listeners():
             listener.start()
         if self._ticker:
@@ -131,7 +135,7 @@ class SimulatedCluster:
         for one in self._kept:
             one.close()
 
-    def __enter__(self) -> SimulatedCluster:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -233,6 +237,8 @@ class SimulatedCluster:
             listener.fault = chosen
             if kind == "refuse":
                 listener.stop()
+            elif node.is_alive:
+                listener.start()
 
     def clear(self, node: Node) -> None:
         """End a node's faults, and the connections that hang."""
@@ -302,7 +308,8 @@ class SimulatedCluster:
         worker = make_worker(world, node.kind, node.host, node.http_port)
         worker.has_reported = False
         nodes = world.backends if node.kind == "be" else world.compute_nodes
-        nodes[nodes.index(worker if worker in nodes else node)] = worker  # type: ignore[arg-type]
+        assert isinstance(node, Worker)
+        nodes[nodes.index(node)] = worker
         return worker
 
     def _at(self, host: str) -> Node:
@@ -310,7 +317,10 @@ class SimulatedCluster:
 
     def _tick(self) -> None:
         while not self._stopping.wait(1):
-            self.step((clock.now() - self.world.now) / clock.SECOND)
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        self.step(max(clock.now() - self.world.now, 0) / clock.SECOND)
 
     def _serve_sql(self, connection: socket.socket, listener: Listener) -> None:
         fe = self._at(listener.host)

@@ -77,7 +77,7 @@ def deliver(
 def inside_a_number(data: bytes) -> int:
     """A place near the middle that lies between two digits; else the middle."""
     middle = len(data) // 2
-    for place in range(middle, len(data) - 1):
+    for place in range(middle, len(data)):
         if data[place - 1 : place + 1].isdigit():
             return place
     return middle

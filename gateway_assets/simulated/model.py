@@ -21,6 +21,7 @@ RESERVOIR = 1_028  # samples in a codahale histogram
 EDIT_LOG_PORT, RPC_PORT = 9010, 9020
 HEARTBEAT_PORT, BE_PORT, BRPC_PORT, STARLET_PORT = 9050, 9060, 8060, 9070
 AUDIT_KEPT = 3_600 * SECOND
+SECONDS_KEPT = 3 * 86_400  # of the truth by second
 
 
 class Query(NamedTuple):

@@ -82,7 +82,7 @@ def serve(
     salt = _salt()
     deliver(connection, _packet(0, _greeting(session.number, salt)), fault, listener.stopping)
     sequence, reply = _read(connection)
-    user, secret, plugin = _credentials(reply)
+    user, secret, session.database, plugin = _credentials(reply)
     if plugin not in {_PLUGIN, b""}:
         connection.sendall(_packet(sequence + 1, b"\xfe" + _PLUGIN + b"\0" + salt + b"\0"))
         sequence, secret = _read(connection)
@@ -149,17 +149,19 @@ def _greeting(number: int, salt: bytes) -> bytes:
     return head + salt[:8] + b"\0" + middle + bytes(10) + salt[8:] + b"\0" + _PLUGIN + b"\0"
 
 
-def _credentials(reply: bytes) -> tuple[str, bytes, bytes]:
-    """User, scrambled password and plugin of a handshake response."""
+def _credentials(reply: bytes) -> tuple[str, bytes, str, bytes]:
+    """User, scrambled password, database and plugin of a handshake response."""
     if len(reply) < 33:
         raise Gone  # not protocol 4.1, or a client that wants TLS
     (flags,) = struct.unpack_from("<I", reply)
     user, _, rest = reply[32:].partition(b"\0")
+    rest = rest or b"\0"  # a client that stops there has no password
     secret, rest = rest[1 : 1 + rest[0]], rest[1 + rest[0] :]
+    database = b""
     if flags & _CONNECT_WITH_DB:
-        _, _, rest = rest.partition(b"\0")
+        database, _, rest = rest.partition(b"\0")
     plugin = rest.partition(b"\0")[0] if flags & _PLUGIN_AUTH else b""
-    return user.decode(errors="replace"), secret, plugin
+    return user.decode(errors="replace"), secret, database.decode(errors="replace"), plugin
 
 
 def _read(connection: socket.socket) -> tuple[int, bytes]:

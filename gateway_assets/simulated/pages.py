@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from gateway_assets.simulated.model import Frontend, View, Worker, World
 from gateway_assets.simulated.series import (
@@ -27,7 +27,7 @@ from gateway_assets.simulated.series import (
 from gateway_assets.simulated.texts import java_double
 
 _QUANTILES = (0.75, 0.95, 0.98, 0.99, 0.999)
-_SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$")
+_SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (-?[\d.]+(?:E-?\d+)?)$")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _CORE = ("starrocks_fe_query", "starrocks_fe_connection", "jvm_heap", "starrocks_be_cpu")
 
@@ -37,7 +37,7 @@ def samples(page: str) -> list[tuple[str, str, int]]:
     found = []
     for line in page.splitlines():
         match = None if line.startswith("#") else _SAMPLE.match(line)
-        if match and not match[3].startswith(("NaN", "Inf")):
+        if match:
             labels = ",".join(f"{key}={value}" for key, value in _LABEL.findall(match[2] or ""))
             found.append((match[1], labels, int(float(match[3]))))
     return found
@@ -48,7 +48,7 @@ def as_json(page: str) -> str:
     entries = []
     for line in page.splitlines():
         match = None if line.startswith("#") else _SAMPLE.match(line)
-        if match and match[3] != "NaN":
+        if match:
             tags = {"metric": match[1], **dict(_LABEL.findall(match[2] or ""))}
             entries.append({"tags": tags, "unit": "nounit", "value": float(match[3])})
     return json.dumps(entries)
@@ -83,7 +83,7 @@ def frontend_page(world: World, fe: Frontend, views: str, *, clean: bool) -> str
 
 
 def _family(
-    name: str, about: str, kind: str, rows: list[tuple[str, int | float]], space: str = " "
+    name: str, about: str, kind: str, rows: Sequence[tuple[str, int | float]], space: str = " "
 ) -> Iterator[str]:
     yield f"# HELP{space}{name} {about}"
     yield f"# TYPE{space}{name} {kind}"
@@ -97,14 +97,18 @@ def _jvm(fe: Frontend) -> Iterator[str]:
     uptime = fe.heartbeat // 1_000_000 - fe.started // 1_000_000
     families: tuple[tuple[str, str, dict[str, int]], ...] = (
         ("jvm_heap_size_bytes", "jvm heap stat", heap),
-        ("jvm_non_heap_size_bytes", "jvm non heap stat", {"committed": 194379776, "used": 188e6}),  # type: ignore[dict-item]
+        (
+            "jvm_non_heap_size_bytes",
+            "jvm non heap stat",
+            {"committed": 194379776, "used": 188201864},
+        ),
         ("jvm_young_gc", "jvm young gc stat", {"count": uptime // 20, "time": uptime // 6}),
         ("jvm_old_gc", "jvm old gc stat", {"count": uptime // 9_000, "time": uptime // 200}),
         ("jvm_thread", "jvm thread stat", {"count": 162 + fe.connections, "peak_count": 405}),
     )
     for name, about, values in families:
-        rows = [(f'{{type="{kind}"}}', int(value)) for kind, value in values.items()]
-        yield from _family(name, about, "gauge", list(rows), space="  ")
+        rows = [(f'{{type="{kind}"}}', value) for kind, value in values.items()]
+        yield from _family(name, about, "gauge", rows, space="  ")
 
 
 def _jobs(world: World, fe: Frontend) -> Iterator[str]:

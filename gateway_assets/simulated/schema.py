@@ -12,10 +12,12 @@ import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime, timezone
+from math import floor
 
 from gateway_assets.clock import SECOND
 from gateway_assets.simulated import pages
-from gateway_assets.simulated.model import GB, RoutineLoad, View, World
+from gateway_assets.simulated.model import GB, Frontend, RoutineLoad, View, World
 from gateway_assets.simulated.mysql import Result, SqlError, Value
 from gateway_assets.simulated.series import BE, Version
 from gateway_assets.simulated.show import query_id
@@ -23,25 +25,38 @@ from gateway_assets.simulated.texts import moment, short_size, zone_of
 
 Rows = list[tuple[Value, ...]]
 _NAMED = re.compile(r"\b(information_schema|starrocks_audit_db__)`?\.`?(\w+)", re.IGNORECASE)
+_WHEN = r"`timestamp` {} '(\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d)'"
+_SINCE, _UNTIL = re.compile(_WHEN.format(">=")), re.compile(_WHEN.format("<"))
 _VARIABLE = re.compile(r"@@(?:session\.|global\.)?(\w+)", re.IGNORECASE)
 
 
 class Asked:
     """A SELECT: who asks whom, and when."""
 
-    def __init__(self, world: World, release: Version, zone_name: str, audit_zone: str) -> None:
+    def __init__(
+        self, world: World, fe: Frontend, zone_name: str, audit_zone: str, statement: str
+    ) -> None:
         zone, audit = zone_of(zone_name), zone_of(audit_zone)
         assert zone is not None
         assert audit is not None
-        self.world, self.release, self.zone, self.audit_zone = world, release, zone, audit
+        self.world, self.release, self.skew = world, fe.release, fe.skew
+        self.zone, self.audit_zone = zone, audit
+        self.statement = statement
+        since, until = _SINCE.search(statement), _UNTIL.search(statement)
+        self.since = _parsed(since[1], audit) if since else 0
+        self.until = _parsed(until[1], audit) if until else 2**63
 
     def moment(self, time: int | None) -> str | None:
         return None if time is None else moment(time, self.zone)
 
 
-def select(asked: Asked, statement: str, variables: dict[str, str]) -> Result:
+def _parsed(text: str, zone: timezone) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp()) * SECOND
+
+
+def select(asked: Asked, variables: dict[str, str]) -> Result:
     """The rows of a SELECT. Raises SqlError 1064 and 1146 as a frontend does."""
-    text = _VARIABLE.sub(lambda found: _literal(variables, found[1]), statement)
+    text = _VARIABLE.sub(lambda found: _literal(variables, found[1]), asked.statement)
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
         _functions(database, asked, variables)
         for schema in ("information_schema", "starrocks_audit_db__"):
@@ -67,18 +82,20 @@ def _literal(variables: dict[str, str], name: str) -> str:
 
 
 def _functions(database: sqlite3.Connection, asked: Asked, variables: dict[str, str]) -> None:
-    now = moment(asked.world.now, asked.zone)
+    now = asked.world.now + asked.skew
     fixed: dict[str, Value] = {
-        "now": now,
+        "now": moment(now, asked.zone),
+        "utc_timestamp": moment(now, UTC),
         "version": variables["version"],
         "current_version": variables["current_version"],
-        "unix_timestamp": asked.world.now // SECOND,
+        "unix_timestamp": now // SECOND,
         "connection_id": int(variables["connection_id"]),
         "database": variables["database"],
         "user": variables["user"],
     }
     for name, value in fixed.items():
         database.create_function(name, 0, lambda value=value: value)
+    database.create_function("floor", 1, lambda value: None if value is None else floor(value))
     database.create_function("greatest", -1, lambda *values: max(values))
 
 
@@ -212,8 +229,10 @@ def _routine_load(asked: Asked, one: RoutineLoad, has_lag: bool) -> tuple[Value,
     what = one.id, one.name, asked.moment(one.created), asked.moment(one.paused_at), None
     where = one.database, one.table, one.state, "KAFKA", tasks, "{}", "{}", "{}"
     how = _json(statistics), _json({"0": str(done)}), one.reason, "", "", ""
-    lag = (_json({"0": str(one.lag)}), _json({"0": str(asked.world.now // 1000)}))
-    return *what, *where, *how, _json({"0": str(done + one.lag)}), *(lag if has_lag else ())
+    common = *what, *where, *how, _json({"0": str(done + one.lag)})
+    if not has_lag:
+        return common
+    return *common, _json({"0": str(one.lag)}), _json({"0": str(asked.world.now // 1000)})
 
 
 def _json(value: object) -> str:
@@ -267,8 +286,8 @@ def _be_metrics(asked: Asked) -> Filled:
     rows: Rows = []
     for node in asked.world.workers:
         page = pages.worker_page(asked.world, node, clean=True) if node.is_alive else ""
-        found = [(name.removeprefix(BE), *rest) for name, *rest in pages.samples(page)]
-        rows += [(node.id, *sample) for sample in found]
+        for name, labels, value in pages.samples(page):
+            rows.append((node.id, name.removeprefix(BE), labels, value))
     return ["BE_ID", "NAME", "LABELS", "VALUE"], rows
 
 
@@ -279,8 +298,8 @@ def _audit(asked: Asked) -> Filled:
     columns += ["stmt", "digest"]
     rows: Rows = []
     for one in asked.world.queries:
-        if one.time > asked.world.now:
-            continue
+        if not asked.since <= one.time < asked.until:
+            continue  # SQLite would leave it out, too, but an hour's rows are many
         took, when = one.milliseconds, moment(one.time, asked.audit_zone)
         kind = "slow_query" if took >= asked.world.workload.slow_ms else "query"
         code = "" if one.state == "EOF" else "ANALYSIS_ERR"

@@ -61,7 +61,7 @@ VIEW_COUNTERS = ("mv_refresh_jobs", "mv_refresh_total_success_jobs", "mv_refresh
 
 def parse_version(text: str) -> Version:
     """``3.3.10`` as (3, 3, 10). Raises ValueError for what does not begin with a number."""
-    return tuple(int(part) for part in text.split("-")[0].split("."))
+    return tuple(int(part) for part in text.split("-", maxsplit=1)[0].split("."))
 
 
 def has_split_errors(version: Version) -> bool:

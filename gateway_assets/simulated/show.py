@@ -20,7 +20,6 @@ from gateway_assets.simulated.model import (
     RPC_PORT,
     STARLET_PORT,
     Frontend,
-    Node,
     Query,
     Worker,
     World,

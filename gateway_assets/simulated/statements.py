@@ -37,7 +37,7 @@ class Manners:
     privileged: bool = True  # False: no right to OPERATE
     refuses_time_zone: bool = False
     locale_comma: bool = False
-    audit_zone: str = "UTC"  # in which the audit table's times are written
+    audit_zone: str = ""  # of the audit table's times; empty: each session's own
 
 
 def answer(
@@ -46,13 +46,14 @@ def answer(
     """The rows; None: OK without rows. Raises SqlError. Counts the statement where it is asked."""
     statement = " ".join(_COMMENT.sub(" ", text).split())
     with world.lock:
-        if not statement.upper().startswith("SELECT"):
+        if not statement.upper().startswith(("SELECT", "WITH")):
             fe.count(f"{FE}request_total")
             return _other(world, fe, manners, session, statement)
         failed = ""
         try:
-            asked = Asked(world, fe.release, session.time_zone, manners.audit_zone)
-            return select(asked, statement, _values(fe, manners, session))
+            audit_zone = manners.audit_zone or session.time_zone
+            asked = Asked(world, fe, session.time_zone, audit_zone, statement)
+            return select(asked, _values(fe, manners, session))
         except SqlError:
             failed = "query_analysis_err"
             raise
@@ -66,7 +67,8 @@ def _other(
 ) -> Result | None:
     upper = statement.upper()
     if upper.startswith("SET "):
-        return _set(fe, manners, session, statement[4:])
+        _set(fe, manners, session, statement[4:])
+        return None
     if upper.startswith("USE "):
         session.database = statement[4:].strip("` ")
         return None

@@ -44,7 +44,7 @@ def serve(
     """Answer one client until it ends. Raises Gone or OSError when the connection ends."""
     while True:
         head = _head(connection)
-        method, target, *_ = head.split("\r\n")[0].split(" ") + [""]
+        method, target, *_ = [*head.split("\r\n")[0].split(" "), ""]
         fault = listener.fault if listener.fault and listener.fault.hits(target) else None
         kind = fault.kind if fault else ""
         if method != "GET":

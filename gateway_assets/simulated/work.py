@@ -8,6 +8,7 @@ from gateway_assets.clock import SECOND
 from gateway_assets.simulated.model import (
     AUDIT_KEPT,
     GB,
+    SECONDS_KEPT,
     Frontend,
     Query,
     RoutineLoad,
@@ -284,5 +285,8 @@ def _after(world: World) -> None:
             fe.heap_used = min(fe.heap_max, GB + (world.now // SECOND * 7_000_000) % (4 * GB))
     for node in world.workers:
         node.has_reported = node.has_reported or node.is_alive
+    truth = world.truth.by_second
+    while truth and (oldest := next(iter(truth))) < world.now // SECOND - SECONDS_KEPT:
+        del truth[oldest]
     while world.queries and world.queries[0].time < world.now - AUDIT_KEPT:
         world.queries.popleft()
