@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway_assets.collect.config import clusters_of, split_address
+from gateway_assets.collect.config import Cluster, clusters_of, split_address
 from gateway_assets.errors import ConfigError
 from gateway_assets.settings import Settings, load_settings
 
@@ -93,3 +93,9 @@ def test_an_interval_divides_an_hour(monkeypatch: pytest.MonkeyPatch, seconds: s
     monkeypatch.setenv("GATEWAY_COLLECT_INTERVAL_SECONDS", seconds)
     with pytest.raises(ConfigError, match="collect_interval_seconds"):
         load_settings()
+
+
+def test_the_page_names_every_field() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "clusters.md").read_text("utf-8")
+    for name in Cluster.model_fields:
+        assert f"`{name}`" in page
