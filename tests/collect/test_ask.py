@@ -7,12 +7,20 @@ import time
 import pytest
 
 from gateway_assets import clock
-from gateway_assets.collect.ask import MOST_ERRORS, is_behind, next_window, shortened
-from gateway_assets.collect.observed import Observed
+from gateway_assets.collect.ask import (
+    MOST_ERRORS,
+    Watched,
+    is_behind,
+    next_window,
+    shortened,
+)
+from gateway_assets.collect.config import Cluster
+from gateway_assets.collect.observed import Node, Observed
 from gateway_assets.collect.tick import ALL
 from gateway_assets.simulated.cluster import SimulatedCluster
 from gateway_assets.starrocks.definitions import QUERIES, Every
-from tests.collect.watching import FAST, SLACK, looked, watched
+from tests.collect.servers import http, page, serving
+from tests.collect.watching import FAST, LIMITS, SLACK, looked, watched
 
 MINUTE = 60 * clock.SECOND
 MIDNIGHT = 20_000 * clock.DAY
@@ -88,6 +96,26 @@ def test_it_starts_with_the_frontend_that_led_last() -> None:
         simulated.lead(2)
         observed = looked(each, simulated)
     assert observed.answered_by == f"127.0.1.3:{simulated.frontends[2].query_port}"
+
+
+@pytest.mark.parametrize("are_given", [True, False], ids=["given", "denied"])
+def test_more_metrics_are_asked_for_once_the_plain_page_has_come(are_given: bool) -> None:
+    heard: list[str] = []
+
+    def answer(path: str) -> bytes:
+        heard.append("more" if "with_user_connections=minified" in path else "plain")
+        is_good = are_given or heard[-1] == "plain"
+        return page(b"starrocks_fe_query_total 1\n", "200 OK" if is_good else "403 Forbidden")
+
+    with serving(http(answer)) as port:
+        cluster = Cluster.model_validate({"name": "one", "frontends": ["127.0.0.1"]})
+        each = Watched(cluster, LIMITS)
+        node = Node("fe", "fe:1", "127.0.0.1:9010", "127.0.0.1", port)
+        for _ in range(3):
+            assert each._scrape(node).exposition
+    assert heard == (
+        ["plain", "more", "more"] if are_given else ["plain", "more", "plain", "plain"]
+    )
 
 
 def test_metrics_through_sql_where_http_is_shut() -> None:

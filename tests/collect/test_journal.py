@@ -27,6 +27,14 @@ def test_a_tick_is_remembered_and_landed(tmp_path: Path) -> None:
     assert landed(tmp_path) == landed(tmp_path, LATENCIES) == [ticked(n).time for n in range(5)]
 
 
+def test_a_clock_that_was_set_back_makes_no_two_files_of_one_name(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    journal.keep(ticked(0))
+    journal.keep(ticked(0))
+    opened(tmp_path).keep(ticked(0))
+    assert landed(tmp_path) == [ticked(0).time] * 3
+
+
 def test_the_same_names_and_bytes_come_back(tmp_path: Path) -> None:
     """So the loader knows a file that it has loaded and that was removed."""
     opened(tmp_path).keep(ticked(0))
