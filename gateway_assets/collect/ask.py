@@ -31,6 +31,7 @@ REST_SECONDS = 3600.0
 MOST_ERRORS = 20
 HTTP_PORT = 8030
 LOSSES = 2  # of sessions in one look, after which the rest of the statements is left out
+_GRACE = 0.03  # of a look: for calls that were ended at its end to say so
 _EXTRAS = "?with_materialized_view_metrics=minified&with_user_connections=minified"
 _ALWAYS = ("frontends", "backends")  # without them there is no look
 # A statement, table, column or variable that this version does not have; rights that are missing.
@@ -140,7 +141,7 @@ class Watched:
                 look.errors.append("no time left for the other frontends")
                 return
             try:
-                session = Session(self.cluster, frontend, min(self._limits.call, look.seconds_left))
+                session = Session(self.cluster, frontend, self._limits.call, look.seconds_left)
             except Lost as error:
                 look.errors.append(f"{frontend}: {error}")
                 self._put_last(frontend)
@@ -199,8 +200,8 @@ class Watched:
         }
         for node in sorted(nodes, key=lambda node: node.key in self._bad_nodes):
             if self.cluster.http:
-                jobs[node] = lambda node=node: self._scrape(node)  # type: ignore[misc]
-        done = in_parallel(jobs, self._limits.nodes + 1, look.deadline)
+                jobs[node] = lambda node=node: self._scrape(node, look)  # type: ignore[misc]
+        done = in_parallel(jobs, self._limits.nodes + 1, look.deadline + _GRACE * self._limits.look)
         if None not in done:
             self._session = None  # a thread that was left behind has it
             look.errors.append("statements: not done in time")
@@ -218,7 +219,7 @@ class Watched:
                 self._ask_instead(look, name)
         return scrapes
 
-    def _scrape(self, node: Node) -> Scrape:
+    def _scrape(self, node: Node, look: _Look) -> Scrape:
         """A node's metrics; of a frontend also those that need more rights, if it gives any."""
         if not node.http_port:
             return Scrape(None, clock.now(), "no HTTP port")
@@ -226,12 +227,12 @@ class Watched:
         wide = node.key in self._with_extras and not self._is_resting(node.key)
         try:
             try:
-                page = self._page(node, plain + _EXTRAS if wide else plain)
+                page = self._page(node, plain + _EXTRAS if wide else plain, look)
             except FetchError:
                 if not wide:
                     raise
                 self._rest(node.key)
-                page = self._page(node, plain)
+                page = self._page(node, plain, look)
         except FetchError as error:
             return Scrape(None, clock.now(), str(error))
         except ConfigError as error:
@@ -246,11 +247,10 @@ class Watched:
             return Scrape(None, moment, page.cut or empty)
         return Scrape(exposition, moment, page.cut)
 
-    def _page(self, node: Node, path: str) -> Page:
+    def _page(self, node: Node, path: str, look: _Look) -> Page:
         cluster = self.cluster
-        return fetch(
-            node.host, node.http_port, path, cluster.user, cluster.password(), self._limits.call
-        )
+        seconds = max(0.0, min(self._limits.call, look.seconds_left))
+        return fetch(node.host, node.http_port, path, cluster.user, cluster.password(), seconds)
 
     def _ask_due(
         self, look: _Look, groups: frozenset[Every], window: tuple[int, int] | None
@@ -301,7 +301,7 @@ class Watched:
         for number in spellings:
             statement = _filled(query.statements[number], self.cluster, session, window)
             try:
-                look.answers[query.name] = session.ask(statement)
+                look.answers[query.name] = session.ask(statement, look.seconds_left)
             except Refused as error:
                 problem = problem or error
             else:

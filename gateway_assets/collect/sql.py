@@ -44,9 +44,11 @@ class Refused(Exception):
 
 
 class Session:
-    """Raises Lost when it cannot be opened within ``seconds``."""
+    """A call has ``seconds``, or what is ``left`` if that is less. Raises Lost."""
 
-    def __init__(self, cluster: Cluster, frontend: str, seconds: float) -> None:
+    def __init__(
+        self, cluster: Cluster, frontend: str, seconds: float, left: float = math.inf
+    ) -> None:
         self.frontend = frontend
         self.notes: list[str] = []
         self.is_forwarded = False
@@ -54,7 +56,7 @@ class Session:
         self._seconds = seconds
         self._connection = _unconnected(cluster, frontend, seconds)
         host, port = split_address(frontend)
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + min(seconds, left)
         try:
             sock = connected(host, port, deadline)
         except (OSError, UnicodeError) as error:
@@ -69,9 +71,9 @@ class Session:
             self.close()
             raise
 
-    def ask(self, statement: str) -> list[Record]:
+    def ask(self, statement: str, left: float = math.inf) -> list[Record]:
         """All rows; times in UTC, unless ``shift`` is unknown. Raises Refused, or Lost."""
-        rows = self._ask(statement)
+        rows = self._ask(statement, left)
         if not self.shift:
             return rows
         return [{name: self._in_utc(value) for name, value in row.items()} for row in rows]
@@ -138,8 +140,8 @@ class Session:
             value = str(datetime.fromisoformat(value[:19]) + self.shift) + value[19:]
         return value
 
-    def _ask(self, statement: str) -> list[Record]:
-        deadline = time.monotonic() + self._seconds
+    def _ask(self, statement: str, left: float = math.inf) -> list[Record]:
+        deadline = time.monotonic() + min(self._seconds, left)
         with shut_down_at(self._keep, deadline) as watch:
             try:
                 return self._rows(statement)
@@ -184,8 +186,8 @@ def _unconnected(cluster: Cluster, frontend: str, seconds: float) -> _Bounded:
             conv={},
             charset="utf8mb4",
             autocommit=None,
-            read_timeout=seconds,
-            write_timeout=seconds,
+            read_timeout=2 * seconds,  # the watch comes first
+            write_timeout=2 * seconds,
             ssl=_context(cluster.tls),
             ssl_disabled=not cluster.tls,
             defer_connect=True,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 
 import pytest
 
 from gateway_assets import clock
 from gateway_assets.collect.ask import (
     MOST_ERRORS,
+    Limits,
     Watched,
+    _Look,
     is_behind,
     next_window,
     shortened,
@@ -20,7 +23,7 @@ from gateway_assets.collect.tick import ALL
 from gateway_assets.simulated.cluster import SimulatedCluster
 from gateway_assets.starrocks.definitions import QUERIES, Every
 from tests.collect.servers import http, page, serving
-from tests.collect.watching import FAST, LIMITS, SLACK, looked, watched
+from tests.collect.watching import FAST, LIMITS, SLACK, declared, looked, watched
 
 MINUTE = 60 * clock.SECOND
 MIDNIGHT = 20_000 * clock.DAY
@@ -112,7 +115,7 @@ def test_more_metrics_are_asked_for_once_the_plain_page_has_come(are_given: bool
         each = Watched(cluster, LIMITS)
         node = Node("fe", "fe:1", "127.0.0.1:9010", "127.0.0.1", port)
         for _ in range(3):
-            assert each._scrape(node).exposition
+            assert each._scrape(node, _Look(time.monotonic() + SLACK)).exposition
     assert heard == (
         ["plain", "more", "more"] if are_given else ["plain", "more", "plain", "plain"]
     )
@@ -153,7 +156,18 @@ def test_a_statement_that_hangs_costs_itself_alone() -> None:
         observed = looked(each, simulated, everything=True)
     assert "statistic" not in observed.answers
     assert {"routine_loads", "tables", "be_configs"} <= observed.answers.keys()
-    assert any("statistic: timed out" in line for line in observed.errors)
+    assert any("statistic: timed out" in line for line in observed.errors), observed.errors
+
+
+def test_a_session_that_began_late_has_all_its_time_later() -> None:
+    with SimulatedCluster(2, 1) as simulated:
+        slow = Limits(call=3.0, look=4.0, nodes=8)
+        with closing(Watched(declared(simulated), slow)) as each:
+            simulated.fault(simulated.frontends[0], "hang", "sql")
+            looked(each, simulated)
+            simulated.fault(simulated.frontends[1], "slow", "sql", on="SHOW BACKENDS", seconds=1.5)
+            observed = looked(each, simulated)
+    assert observed.answers["backends"], observed.errors
 
 
 def test_a_cluster_that_is_away() -> None:
@@ -178,10 +192,24 @@ def test_without_a_leader_the_frontend_tells_what_it_knows() -> None:
 def test_no_window_is_asked_for_in_a_zone_that_is_unknown() -> None:
     with SimulatedCluster(1, 1) as simulated, watched(simulated) as each:
         simulated.refuses_time_zone = True
+        simulated.fault(simulated.frontends[0], "empty", "sql", on="SELECT now()")
         observed = each.look(simulated.now, FAST, next_window(None, simulated.now))
     assert observed.answers["backends"]
     assert "latencies" not in observed.answers
     assert any("latencies: left out" in line for line in observed.errors)
+
+
+def test_times_of_a_server_that_keeps_its_zone_are_shifted() -> None:
+    def started(refuses: bool) -> list[str | None]:
+        with (
+            SimulatedCluster(1, 1, seed=3, start=MIDNIGHT) as simulated,
+            watched(simulated) as each,
+        ):
+            simulated.refuses_time_zone = refuses
+            observed = looked(each, simulated)
+            return [row["LastStartTime"] for row in observed.answers["backends"]]
+
+    assert started(True) == started(False)
 
 
 def test_windows_are_closed_minutes_each_once() -> None:
