@@ -64,9 +64,12 @@ def parse(text: bytes, wanted: frozenset[str]) -> Exposition:
             if name not in wanted:
                 bad_lines += not name
                 continue
-        end = (line.rfind("}") + 1 if brace > 0 else 0) or len(name)
-        read = _labels(line[brace + 1 : end - 1] if brace > 0 else "")
-        value = _value(line[end:])
+        if brace > 0:
+            head, _, number = line.rpartition("}")
+            read = _labels(head[brace + 1 :])
+        else:
+            read, number = ({}, "="), line[len(name) :]
+        value = _value(number)
         if read is None or value is None:
             bad_lines += 1
             continue
@@ -114,14 +117,18 @@ def _differ(one: float, other: float) -> bool:
 
 def _labels(text: str) -> tuple[Labels, str] | None:
     """Labels, and a text that is the same for the same labels in any order; None: unreadable."""
+    if "\\" in text or len(text) > _LONG:
+        return _odd_labels(text)
     parts = text.split('"')
-    values = parts[1::2]
-    frame = _frame('"'.join(parts[::2])) if "\\" not in text and len(text) < _LONG else None
+    frame = _frame('"'.join(parts[::2]))
     if frame is None or len(parts) != frame.parts:
         return _odd_labels(text)
     _, names, order, identity = frame
-    ordered = values if order is None else [values[place] for place in order]
-    return dict(zip(names, values)), identity + '"'.join(ordered)  # noqa: B905 -- this is hot
+    values = parts[1::2]
+    labels = dict(zip(names, values))  # noqa: B905 -- this is hot, and their number is right
+    if order:
+        values = [values[place] for place in order]
+    return labels, identity + '"'.join(values)
 
 
 def _odd_labels(text: str) -> tuple[Labels, str] | None:

@@ -29,7 +29,7 @@ _DIGITS = 40  # of a whole number; longer ones are no amount of anything
 
 _HALF_HOUR = 1800 * SECOND
 _SKEW = 900 * SECOND  # clocks that differ by less show no other zone
-_NEAR = 600 * SECOND  # of a half hour
+_NEAR = 600 * SECOND  # a half hour; in between it is unknown, so that no zone turns into another
 _FARTHEST = 14 * 3600 * SECOND
 
 
@@ -124,7 +124,7 @@ def zone_offset(heartbeats: Iterable[int | None], now: int) -> int | None:
         return 0
     offset = round(ahead / _HALF_HOUR) * _HALF_HOUR
     is_clear = abs(ahead - offset) <= _NEAR and 0 < abs(offset) <= _FARTHEST
-    return offset if is_clear and abs(ahead) >= _SKEW + 300 * SECOND else None
+    return offset if is_clear else None
 
 
 def data_cache(text: str | None) -> Cache | None:

@@ -613,6 +613,17 @@ def test_a_look_that_failed_wholly_has_a_row_of_its_own_only() -> None:
     assert (snapshot(rows[2])["query_total"], snapshot(rows[2])["seconds"]) == (60, 120.0)
 
 
+def test_an_interval_without_counters_is_part_of_the_next_one() -> None:
+    answers = {"frontends": [frontend(1)]}
+    pages = [page(query_total=10), None, page(query_total=70)]
+    looks = [look(answers, {FE1: text}, at=START + n * TICK) for n, text in enumerate(pages)]
+    rows = [snapshot(each) for each in run(*looks)]
+    assert [(row["query_total"], row["seconds"]) for row in rows] == [
+        (None, None), (None, None), (60, 60.0),
+    ]  # fmt: skip
+    assert rows[2]["qps"] == 1.0
+
+
 def test_a_node_that_did_not_answer_makes_a_tick_partial() -> None:
     row = tick(run(look({"frontends": [frontend(1), frontend(2)]},
                         {FE1: page(query_total=1), FE2: None}))[0])  # fmt: skip

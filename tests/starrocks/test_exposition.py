@@ -116,6 +116,11 @@ def test_trap_08_another_value_of_the_same_series_is_a_conflict() -> None:
     assert parse(b"a NaN\na NaN\n", A).conflicts == 0
 
 
+def test_series_that_look_alike_are_apart() -> None:
+    found = parse(b'a{b="x"} 1\na{bx=""} 2\na{b="x,c=y"} 3\na{b="x",c="y"} 4\na 5\n', A)
+    assert ([value for _, value in found.series["a"]], found.conflicts) == ([1, 2, 3, 4, 5], 0)
+
+
 def test_trap_08_families_in_pieces_are_put_together() -> None:
     text = (
         b'# TYPE a gauge\na{db="x"} 1\n# TYPE b gauge\nb{db="x"} 7\n# TYPE a gauge\na{db="y"} 2\n'
