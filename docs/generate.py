@@ -30,6 +30,7 @@ COMMANDS = (
     ("gateway", "archive", "verify"),
     ("gateway", "collect"),
     ("gateway", "config"),
+    ("gateway", "demo", "cluster"),
     ("gateway", "demo", "forward-db"),
     ("gateway", "geoip"),
     ("gateway", "geoip", "re-enrich"),

@@ -84,9 +84,10 @@ def _queries(world: World, fe: Frontend, index: int, seconds: float) -> int:
         _one(world, fe, time, milliseconds, random.random())
     others = poisson(world, load.qps * share * seconds * load.others)
     fe.count(f"{FE}request_total", others)
-    fe.qps, fe.rps = count / seconds, (count + others) / seconds
-    fe.connections = 5 + count * 2
-    fe.running = [world.queries[-1 - n] for n in range(min(count, 3))]
+    if seconds >= 0.5:  # too little happens in less to tell a rate by
+        fe.qps, fe.rps = count / seconds, (count + others) / seconds
+        fe.connections = 5 + int(fe.qps * 2)
+        fe.running = [world.queries[-1 - n] for n in range(min(count, 3))]
     return len(fe.running)
 
 

@@ -59,6 +59,17 @@ def test_steps_may_be_of_any_length() -> None:
     assert truth(60) == truth(30, 30) == truth(1, 58, 1)
 
 
+def test_a_moment_changes_no_rate() -> None:
+    name = "starrocks_fe_connection_total"
+    with SimulatedCluster(1, 1, start=START) as cluster:
+        cluster.step(1)
+        before = series(cluster.frontends[0])[name]
+        assert before > 5
+        cluster.step(0.01)
+        assert series(cluster.frontends[0])[name] == before
+        assert ask(cluster, "SHOW PROC '/current_queries'")
+
+
 def test_all_frontends_share_their_ports() -> None:
     with SimulatedCluster(3, 2) as cluster:
         assert len({fe.host for fe in cluster.frontends}) == 3

@@ -169,3 +169,21 @@ def test_an_unknown_fault_is_refused(cluster: SimulatedCluster) -> None:
 )
 def test_where_to_cut(data: bytes, place: int) -> None:
     assert inside_a_number(data) == place
+
+
+@pytest.mark.parametrize("what", ["sql", "http"])
+@pytest.mark.parametrize("kind", ["hang", "trickle", "slow"])
+def test_who_waits_is_let_go_when_the_node_dies(
+    cluster: SimulatedCluster, kind: str, what: str
+) -> None:
+    fe = cluster.frontends[0]
+    cluster.fault(fe, kind, what, seconds=3_600)
+    port = fe.query_port if what == "sql" else fe.http_port
+    with socket.create_connection((fe.host, port), timeout=10) as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n" if what == "http" else b"")
+        cluster.kill(fe)
+        try:
+            while client.recv(4096):
+                pass
+        except ConnectionResetError:
+            pass  # an end as good

@@ -158,6 +158,14 @@ def test_views_need_the_parameter_and_the_right() -> None:
         assert not any("_mv_" in name for name in series(fe, path, login=login))
 
 
+def test_old_versions_write_histograms_of_views_that_nobody_can_read() -> None:
+    path, login = "/metrics?with_materialized_view_metrics=all", "monitor:pw"
+    for version, expected in (("3.1.7", 2), ("3.3.7", 2), ("3.3.8", 0)):
+        with SimulatedCluster(1, 1, version=version, password="pw") as cluster:
+            _, body = fetch(cluster.frontends[0], path, login=login)
+            assert body.count(b"}{quantile=") == expected
+
+
 def test_quantiles_stand_still_when_nobody_asks() -> None:
     with SimulatedCluster(1, 1) as cluster:
         cluster.step(30)

@@ -162,3 +162,13 @@ def test_a_user_without_the_right_to_operate_is_refused() -> None:
                 ask(cluster, statement)
             assert error.value.args[0] == 1227
         assert ask(cluster, "SHOW FULL PROCESSLIST")
+
+
+def test_audit_times_may_be_of_a_zone_that_no_session_changes() -> None:
+    """Their column is a DATETIME, which has no zone: it is as the frontend's host wrote it."""
+    with SimulatedCluster(1, 1, start=START) as cluster:
+        cluster.step(60)
+        statement = filled(cluster, _statement("latencies"))
+        assert ask(cluster, "SET time_zone = 'UTC'", statement)
+        cluster.manners.audit_zone = "Asia/Shanghai"
+        assert not ask(cluster, "SET time_zone = 'UTC'", statement)
