@@ -34,8 +34,7 @@ def history(
     A gauge has ``mean``, ``min`` and ``max``; a counter ``sum`` and ``a_second``, which is the sum
     over the time that its intervals cover. Raises UsageError for a number that does not exist.
     """
-    if metric not in NAMES:
-        raise UsageError(f"there is no number {metric!r}", hint=f"numbers: {', '.join(NAMES)}")
+    check_name(metric)
     width = step or step_for(start, end)
     numbers = (
         f"sum({metric})::BIGINT AS sum, "
@@ -50,6 +49,12 @@ def history(
         f"GROUP BY 1 HAVING count({metric}) > 0 ORDER BY 1",
         [cluster, when(start), when(end)],
     )
+
+
+def check_name(metric: str) -> None:
+    """Raises UsageError for a number that does not exist."""
+    if metric not in NAMES:
+        raise UsageError(f"there is no number {metric!r}", hint=f"numbers: {', '.join(NAMES)}")
 
 
 def step_for(start: int, end: int) -> int:
