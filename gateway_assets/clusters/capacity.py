@@ -102,8 +102,8 @@ def _backends(
     rows = bridge.rows(
         "SELECT node, epoch_us(time) // 86400000000 AS day, "
         "last(disk_used_bytes ORDER BY time) AS used, "
-        "last(disk_total_bytes ORDER BY time) AS total, any_value(node_id) AS node_id FROM node_samples "
-        "WHERE cluster = $1 AND kind = 'be' AND is_decommissioned = 0 "
+        "last(disk_total_bytes ORDER BY time) AS total, any_value(node_id) AS node_id "
+        "FROM node_samples WHERE cluster = $1 AND kind = 'be' AND is_decommissioned = 0 "
         "AND disk_used_bytes IS NOT NULL AND disk_total_bytes > 0 AND time >= $2 AND time < $3 "
         "GROUP BY node, coalesce(node_id, ''), 2 ORDER BY day, node, node_id",
         [cluster, when((today - RECENT_DAYS) * clock.DAY), when(today * clock.DAY)],

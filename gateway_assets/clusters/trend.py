@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from gateway_assets.bridge.bridge import UnifiedQueryBridge
-from gateway_assets.clusters.history import COUNTERS, check_name
+from gateway_assets.clusters.history import COUNTERS, UNITS, check_name
 from gateway_assets.clusters.known import when
 from gateway_assets.starrocks.compare import compared
 
@@ -56,7 +56,8 @@ def trend(
     rows = []
     for metric in metrics:
         found = compared(lambda since, until, of=metric: measured(since, until)[of], start, end)  # type: ignore[misc]
-        row: dict[str, Any] = {"metric": metric, "now": found.now}
+        unit = f"{UNITS[metric]}/s" if metric in COUNTERS else UNITS[metric]
+        row: dict[str, Any] = {"metric": metric, "unit": unit, "now": found.now}
         for name in ("before", "yesterday", "last_week"):
             change = getattr(found, name)
             row |= {name: change.then, f"{name}_pct": change.pct}

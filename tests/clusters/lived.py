@@ -94,9 +94,7 @@ def bring(settings: Settings) -> None:
 
 def _at(observed: Observed, moment: int) -> Observed:
     """As if everything had been seen at the cluster's own time."""
-    scrapes = {
-        node: scrape._replace(moment=moment) for node, scrape in observed.scrapes.items()
-    }
+    scrapes = {node: scrape._replace(moment=moment) for node, scrape in observed.scrapes.items()}
     return observed._replace(moment=moment, scrapes=scrapes)
 
 
