@@ -31,51 +31,43 @@ def print_overview(found: dict[str, Any]) -> None:
 
 
 def _lines(one: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    known = one.get
+    def number(name: str) -> str:
+        return _number(one[name])
+
+    def percent(name: str) -> str:
+        return _percent(one[name])
+
+    kinds = (("fe", "frontends"), ("be", "backends"), ("cn", "compute nodes"))
+    alive = (f"{number(f'{k}_alive')} of {number(f'{k}_total')} {name}" for k, name in kinds)
+    yield "alive", ", ".join(alive)
+    running, waiting = number("running_queries"), number("pending_queries")
+    yield "queries", f"{number('qps')} a second, {running} running, {waiting} waiting"
+    own_fault = _percent(_rest(one["service_success_pct"]))
     yield (
-        "frontends, backends, compute nodes alive",
-        ", ".join(
-            f"{_or_unknown(known(f'{kind}_alive'))} of {_or_unknown(known(f'{kind}_total'))}"
-            for kind in ("fe", "be", "cn")
-        ),
+        "in 15 minutes",
+        f"{percent('success_pct')} succeeded, {own_fault} failed by the cluster's own fault",
     )
-    yield (
-        "queries a second, running",
-        f"{_number(known('qps'))}, {_number(known('running_queries'))}",
+    yield "slowest frontend", f"p95 {number('p95')} ms, p99 {number('p99')} ms"
+    for name, title in (("cpu", "CPU"), ("mem", "memory")):
+        yield title, f"{percent(f'{name}_avg_pct')} mean, {percent(f'{name}_max_pct')} highest"
+    disks = (
+        f"{size(one['disk_used_bytes'])} of {size(one['disk_total_bytes'])}, "
+        f"fullest {percent('disk_max_pct')}"
     )
+    if one["is_shared_data"]:
+        yield "object storage", size(one["storage_bytes"])
+        yield "disks (cache)", disks
+    else:
+        yield "disks", disks
+    replicas, score = number("replicas"), number("compaction_score")
+    yield "tables", f"{number('tables')}, {number('tablets')} tablets, {replicas} replicas"
+    yield "compaction score", score
+    states = ("running", "stopped", "waiting")
+    loads = (f"{number(f'routine_loads_{state}')} {state}" for state in states)
+    yield "routine loads", ", ".join(loads)
     yield (
-        "succeeded, by the cluster's own fault not",
-        (f"{_percent(known('success_pct'))}, {_percent(_rest(known('service_success_pct')))}"),
-    )
-    yield "slowest frontend's p95, p99", f"{_number(known('p95'))} ms, {_number(known('p99'))} ms"
-    for kind in ("cpu", "mem"):
-        yield (
-            f"{kind} mean, highest",
-            (f"{_percent(known(f'{kind}_avg_pct'))}, {_percent(known(f'{kind}_max_pct'))}"),
-        )
-    yield (
-        "disks",
-        (
-            f"{size(known('disk_used_bytes'))} of {size(known('disk_total_bytes'))}, "
-            f"fullest {_percent(known('disk_max_pct'))}"
-        ),
-    )
-    if known("is_shared_data"):
-        yield "objects in storage", size(known("storage_bytes"))
-    yield (
-        "tables, tablets, replicas",
-        ", ".join(_number(known(name)) for name in ("tables", "tablets", "replicas")),
-    )
-    yield "compaction score", _number(known("compaction_score"))
-    yield (
-        "loads: routine running, stopped, waiting",
-        ", ".join(
-            _number(known(f"routine_loads_{state}")) for state in ("running", "stopped", "waiting")
-        ),
-    )
-    yield (
-        "transactions running, schema changes",
-        (f"{_number(known('txn_running'))}, {_number(known('schema_changes_running'))}"),
+        "transactions",
+        f"{number('txn_running')} running; {number('schema_changes_running')} schema changes",
     )
 
 
@@ -93,10 +85,6 @@ def _node_line(node: dict[str, Any]) -> dict[str, Any]:
         "metrics": node["scrape"],
         "error": node["error"],
     }
-
-
-def _or_unknown(value: Any) -> str:
-    return "?" if value is None else str(value)
 
 
 def _number(value: float | None) -> str:

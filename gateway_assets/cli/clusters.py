@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -116,7 +117,11 @@ def history_(
     _need(rows, f"{metric} of {name}")
     shown = "a_second" if metric in COUNTERS else "mean"
     click.echo(f"{metric} of {name}  {sparkline([row[shown] for row in rows])}")
-    print_grid(rows)
+    print_grid([{key: _rounded(value) for key, value in row.items()} for row in rows])
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 3) if isinstance(value, float) else value
 
 
 @clusters.command("latency")
@@ -172,14 +177,26 @@ def trend_(
         print_json(rows)
         return
     _need([row for row in rows if row["now"] is not None], f"value of {name} in this time")
-    print_grid([{key: _shown(key, value) for key, value in row.items()} for row in rows])
+    print_grid([_trend_line(row) for row in rows])
 
 
-def _shown(key: str, value: Any) -> Any:
-    """Two digits; changes with their sign."""
-    if not isinstance(value, int | float):
-        return value
-    return f"{value:+,.1f} %" if key.endswith("_pct") else f"{value:,.2f}"
+def _trend_line(row: dict[str, Any]) -> dict[str, Any]:
+    """Numbers with the change since then behind those of earlier windows."""
+    line = {"metric": row["metric"], "now": _number(row["now"], row["unit"])}
+    for name, title in (("before", "before"), ("yesterday", "yesterday"),
+                        ("last_week", "a week ago")):  # fmt: skip
+        then, change = _number(row[name], row["unit"]), row[f"{name}_pct"]
+        line[title] = then if change is None else f"{then} ({change:+,.1f} %)"
+    return line
+
+
+def _number(value: float | None, unit: str = "") -> str | None:
+    if value is None:
+        return None
+    if unit.startswith("bytes"):
+        return f"{size(round(value))}{unit.removeprefix('bytes')}"
+    shown = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{shown} {unit}".rstrip() if unit != "/s" else f"{shown}/s"
 
 
 @clusters.command("growth")
@@ -208,30 +225,30 @@ def growth_(settings: Settings, cluster: str, last: int, as_json: bool) -> None:
     for column in ("disk_used_bytes", "table_bytes", "storage_bytes"):
         if any(row[column] is not None for row in rows):
             click.echo(f"{column} of {name}  {sparkline([row[column] for row in rows])}")
-    print_grid([_growth_line(row) for row in rows])
+    lines = [_growth_line(row) for row in rows]
+    known = [title for title in lines[0] if any(line[title] is not None for line in lines)]
+    print_grid([{title: line[title] for title in known} for line in lines])
 
 
 def _growth_line(row: dict[str, Any]) -> dict[str, Any]:
     line: dict[str, Any] = {"day (UTC)": f"{row['time']:%Y-%m-%d}"}
-    for name, column in (("used", "disk_used"), ("table", "table"), ("storage", "storage")):
-        line[name] = _size(row[f"{column}_bytes"])
-        line[f"{name} a day"] = _size(row[f"{name}_growth_bytes"])
-        line[f"since {name}"] = _days(row[f"{name}_growth_days"])
-    return {**line, "watched": None if row["coverage_pct"] is None else _pct(row["coverage_pct"])}
+    for name, column, title in (
+        ("used", "disk_used_bytes", "disks"),
+        ("table", "table_bytes", "tables"),
+        ("storage", "storage_bytes", "storage"),
+    ):
+        grown, days = row[f"{name}_growth_bytes"], row[f"{name}_growth_days"]
+        gap = f" (of {days} days)" if days and days > 1 else ""
+        line[title] = _size(row[column])
+        line[f"{title} grew a day"] = None if grown is None else f"{_size(grown)}{gap}"
+    watched = row["coverage_pct"]
+    return {**line, "watched": None if watched is None else f"{watched:.1f} %"}
 
 
 def _size(value: int | None) -> str | None:
     if value is None:
         return None
     return f"-{size(-value)}" if value < 0 else size(value)
-
-
-def _days(value: int | None) -> str | None:
-    return None if value is None else f"{value} d ago"
-
-
-def _pct(value: float) -> str:
-    return f"{value:.1f} %"
 
 
 @clusters.command("forecast")
@@ -443,7 +460,7 @@ def advice_(settings: Settings, cluster: str, at: str, rules: bool, as_json: boo
     else:
         click.echo("Nothing is wrong that a rule knows of.")
     if found:
-        raise click.exceptions.Exit(1)
+        sys.exit(1)
 
 
 def _print_rules(as_json: bool) -> None:

@@ -159,7 +159,7 @@ def test_twice_of_what_is_not_known_is_nothing(
     few = [{"time": NOON + number * TICK, "qps": 10.0} for number in range(19)]
     many = [{"time": NOON + clock.HOUR // 2 + number * TICK, "qps": 90.0} for number in range(12)]
     snapshots(settings, *few, *many)
-    assert names(bridge, many[-1]["time"]) == []
+    assert names(bridge, int(many[-1]["time"])) == []
 
 
 def test_one_more_value_of_the_hour_is_enough(
@@ -168,7 +168,7 @@ def test_one_more_value_of_the_hour_is_enough(
     some = [{"time": NOON + number * TICK, "qps": 10.0} for number in range(20)]
     many = [{"time": NOON + clock.HOUR // 2 + number * TICK, "qps": 90.0} for number in range(12)]
     snapshots(settings, *some, *many)
-    assert names(bridge, many[-1]["time"]) == [("queries_doubled", "")]
+    assert names(bridge, int(many[-1]["time"])) == [("queries_doubled", "")]
 
 
 def test_errors_come_first_and_the_answer_stays_the_same(
