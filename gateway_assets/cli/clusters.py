@@ -196,7 +196,7 @@ def _number(value: float | None, unit: str = "") -> str | None:
     if unit.startswith("bytes"):
         return f"{size(round(value))}{unit.removeprefix('bytes')}"
     shown = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-    return f"{shown} {unit}".rstrip() if unit != "/s" else f"{shown}/s"
+    return f"{shown}/s" if unit in {"/s", "1/s"} else f"{shown} {unit}".rstrip()
 
 
 @clusters.command("growth")
