@@ -64,15 +64,16 @@ def gauges(seen: Seen) -> dict[str, float | None]:
 
 
 def cluster_capacity(seen: Seen) -> Capacity | None:
-    """Disks of the backends that are alive and stay: in bytes where all gave them, else SHOW's.
+    """Disks of the backends that stay: in bytes where all gave them, else SHOW's.
 
-    SHOW is exact to a thousandth of its unit only (1.968 TB: 1 GB).
+    SHOW is exact to a thousandth of its unit only (1.968 TB: 1 GB), and says of a dead backend what
+    it had when it was last alive. Without that nothing is known: a sum of the others would look as
+    if data had gone.
     """
     backends = [
-        each for each in seen.nodes
-        if each.node.kind == "be" and each.is_up and not each.is_decommissioned
-    ]  # fmt: skip
-    told = [_measured(seen.metrics.get(each.node.key)) for each in backends]
+        each for each in seen.nodes if each.node.kind == "be" and not each.is_decommissioned
+    ]
+    told = [_measured(seen.metrics.get(each.node.key)) if each.is_up else None for each in backends]
     shown = [] if seen.observed.is_leader_view is False else [_shown(each) for each in backends]
     return _added(told) or _added(shown)
 
@@ -106,9 +107,10 @@ def _measured(metrics: Metrics | None) -> Capacity | None:
 
 
 def _shown(each: Listed) -> Capacity | None:
-    return _capacity(
+    shown = _capacity(
         *(formats.size(each.row.get(_PLACES[column][1].name.lower())) for column in CAPACITY)
     )
+    return shown if each.is_up or (shown and shown.total) else None
 
 
 def _capacity(total: int | None, free: int | None, data: int | None) -> Capacity | None:

@@ -241,19 +241,19 @@ METRICS = (
         (Place("be", "starrocks_be_network_receive_bytes", but=_NOT_LOOPBACK),),
     ),
     _gauge(
-        "disk_total_bytes", "Disks of the backends", "bytes",
+        "disk_total_bytes", "Disks of the backends, of dead ones as last known", "bytes",
         Place("be", "starrocks_be_disks_total_capacity"),
-        Place("backends", "TotalCapacity", only=_ALIVE, but=_COUNTED, reads="size"),
+        Place("backends", "TotalCapacity", but=_COUNTED, reads="size"),
     ),
     _gauge(
         "disk_free_bytes", "Of them free", "bytes",
         Place("be", "starrocks_be_disks_avail_capacity"),
-        Place("backends", "AvailCapacity", only=_ALIVE, but=_COUNTED, reads="size"),
+        Place("backends", "AvailCapacity", but=_COUNTED, reads="size"),
     ),
     _gauge(
         "disk_data_bytes", "Of them taken by data", "bytes",
         Place("be", "starrocks_be_disks_data_used_capacity"),
-        Place("backends", "DataUsedCapacity", only=_ALIVE, but=_COUNTED, reads="size"),
+        Place("backends", "DataUsedCapacity", but=_COUNTED, reads="size"),
     ),
     _gauge(
         "disk_max_pct", "Use of the fullest disk", "%",

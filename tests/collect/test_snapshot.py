@@ -367,6 +367,16 @@ def test_capacity_of_half_of_the_nodes_is_unknown() -> None:
     assert [row[name] for name in ("disk_total_bytes", "disk_used_pct")] == [None, None]
 
 
+def test_a_dead_backend_has_the_disks_it_had() -> None:
+    pages = {BE1: disks(1000, 400, 100)}
+    dead = backend(2, Alive="false")
+    row = snapshot(run(look({"backends": [backend(1), dead]}, pages))[0])
+    assert (row["disk_total_bytes"], row["disk_used_bytes"]) == (200 * GB, 80 * GB)
+    for unknown in ({"TotalCapacity": None}, {"TotalCapacity": "0.000 B"}):
+        rows = run(look({"backends": [backend(1), {**dead, **unknown}]}, pages))[0]
+        assert snapshot(rows)["disk_total_bytes"] is None
+
+
 def test_trap_03_a_fresh_backend_has_one_byte_of_none() -> None:
     fresh: Record = {
         "AvailCapacity": "1.000 B", "TotalCapacity": ".000", "DataUsedCapacity": "0.000 ",
