@@ -16,6 +16,8 @@ from gateway_assets import clock
 from gateway_assets.collect.loop import due
 from gateway_assets.files.landing import landing_files, read_landing
 from gateway_assets.simulated.cluster import SimulatedCluster
+from gateway_assets.source import Source
+from gateway_assets.sources import job_samples
 from gateway_assets.sources.collection_ticks import SOURCE
 
 STEP = 30 * clock.SECOND
@@ -69,9 +71,9 @@ def start(data: Path, *options: str) -> subprocess.Popen[str]:
     )
 
 
-def ticks(data: Path) -> list[tuple[object, ...]]:
-    files = landing_files(data / "landing", SOURCE)
-    return [row for path in files for row in read_landing(path, SOURCE).rows]
+def ticks(data: Path, source: Source = SOURCE) -> list[tuple[object, ...]]:
+    files = landing_files(data / "landing", source)
+    return [row for path in files for row in read_landing(path, source).rows]
 
 
 def test_it_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
@@ -96,5 +98,7 @@ def test_it_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
     assert len(rows) >= 3
     assert times == sorted(set(times))
     assert all(moment % clock.SECOND == 0 for moment in times)
+    # What is asked now and then only is asked at once.
+    assert ticks(tmp_path, job_samples.SOURCE)[0][0] == times[0]
     journal = json.loads((tmp_path / "collect" / "journal.json").read_text())
     assert journal["stamp"]["time"] == times[-1]
