@@ -17,14 +17,18 @@ from gateway_assets import clock
 from gateway_assets.cli.forward import DAYS, ROWS, registry_lines, write_forward_db
 from gateway_assets.cli.show import as_json, bar, print_grid, print_json, size
 from gateway_assets.files.appear import explained
+from gateway_assets.hot.load import load
+from gateway_assets.hot.store import open_store
 from gateway_assets.settings import Settings
 from gateway_assets.simulated.cluster import NAME, SimulatedCluster
 from gateway_assets.simulated.declared import declare, write
 from gateway_assets.simulated.lively import Lively
+from gateway_assets.tables import TABLES
 
 _PASSWORD_FILE = f"{NAME}.password"
 _HISTORY = 600  # seconds of traffic before the first look
 _STOP_SECONDS = 10
+_LOAD_SECONDS = 10
 
 _days = click.IntRange(1, 3_650)
 
@@ -103,7 +107,9 @@ def cluster(
         _declare(settings, simulated)
         _say_how(settings, simulated, collects)
         with _collecting(settings, collects):
-            _live(simulated, Lively(simulated, seed, speed), minutes)
+            _live(
+                simulated, Lively(simulated, seed, speed), minutes, settings if collects else None
+            )
 
 
 def _declare(settings: Settings, simulated: SimulatedCluster) -> None:
@@ -128,8 +134,14 @@ def _say_how(settings: Settings, simulated: SimulatedCluster, collects: bool) ->
     click.echo("Ctrl-C ends it.")
 
 
-def _live(simulated: SimulatedCluster, lively: Lively, minutes: float | None) -> None:
-    """Let it live for so many minutes, or until it is interrupted, and say what happens."""
+def _live(
+    simulated: SimulatedCluster, lively: Lively, minutes: float | None, loads: Settings | None
+) -> None:
+    """Let it live for so many minutes, or until it is interrupted, and say what happens.
+
+    ``loads``: what has landed meanwhile becomes rows, so that it can be asked about at once.
+    """
+    load_due = time.monotonic()
     end = time.monotonic() + minutes * 60 if minutes else None
     try:
         while end is None or time.monotonic() < end:
@@ -137,10 +149,20 @@ def _live(simulated: SimulatedCluster, lively: Lively, minutes: float | None) ->
             said = lively.turn(1)
             if said:
                 click.echo(f"{clock.iso(clock.now())[11:19]}  simulated: {said}")
+            if loads and time.monotonic() >= load_due:
+                _load(loads)
+                load_due = time.monotonic() + _LOAD_SECONDS
     except KeyboardInterrupt:
         click.echo()
     queries, errors = simulated.truth.queries, simulated.truth.errors
     click.echo(f"What really happened: {queries:,} queries, {errors:,} of them failed.")
+
+
+def _load(settings: Settings) -> None:
+    with open_store(settings.hot_database) as connection:
+        for table in TABLES:
+            if table.source:
+                load(connection, table, settings)
 
 
 @contextmanager
