@@ -28,6 +28,7 @@ COMMANDS = (
     ("gateway", "archive", "run"),
     ("gateway", "archive", "status"),
     ("gateway", "archive", "verify"),
+    ("gateway", "collect"),
     ("gateway", "config"),
     ("gateway", "demo", "cluster"),
     ("gateway", "demo", "forward-db"),

@@ -13,6 +13,7 @@
 ``tables``   what stands where
 ``config``   every setting with value, default and origin
 ``dagster``  Dagster's own commands with this project's home and definitions
+``collect``  StarRocks clusters looked at, once or until stopped
 ``up``       capture, UI and daemon together in the foreground
 ``tour``     the whole way once, from the wire to one answer
 ``traffic``  the HTTP transfers over loopback that the tour makes

@@ -18,6 +18,7 @@ from gateway_assets.tables import check_settings
 # name -> module and object; a module is imported when its command is used, so help stays quick
 _COMMANDS = {
     "archive": "archive:archive",
+    "collect": "collect:collect",
     "config": "config:config",
     "dagster": "dagster:dagster",
     "demo": "demo:demo",

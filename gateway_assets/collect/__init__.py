@@ -9,6 +9,8 @@ landing file, also when this process is killed anywhere; unknown is NULL.
 ``ask``       one look: statements and metrics, each with a deadline
 ``sql``       one session with a frontend
 ``fetch``     one page over HTTP
+``deadline``  calls that end in time, whatever a server does
+``parallel``  jobs done at the same time, left behind when they do not end
 ``nodes``     the nodes of a cluster, as SHOW lists them
 ``series``    metrics of nodes by series, over HTTP or in SQL
 ``counted``   what the counters of a node grew
@@ -22,4 +24,6 @@ landing file, also when this process is killed anywhere; unknown is NULL.
 ``tick``      all clusters at once
 ``journal``   a tick is in its files, or will be
 ``loop``      ticks at round times
+``check``     whether clusters can be looked at, in plain words
+``say``       lines for people
 """
