@@ -4,7 +4,11 @@
 ``hot``         hot tables, one asset per source
 ``rollups``     roll-ups, one asset per table, daily partitions
 ``cold``        archives, one asset per table, daily partitions
-``checks``      what is looked at once a day: complete capture, files against both tiers
+``checks``      what is looked at once a day: complete capture, watched clusters, files and tiers
+``collected``   one look at the StarRocks clusters, by hand
+``advice``      what is worth an alert about clusters, one check a rule
+``clusters``    how clusters do, and when their disks are full
+``picture``     growth as a picture
 ``answers``     what stands where, and whether every row answers once
 ``automation``  the sensor on landing files, the schedules, the jobs behind them
 ``runs``        names of the jobs, tags of their runs, which are in flight

@@ -1,0 +1,214 @@
+"""How StarRocks clusters do, and when their disks are full: once a day, with numbers to plot."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import dagster as dg
+
+from gateway_assets import clock
+from gateway_assets.defs.answers import GROUP
+from gateway_assets.defs.describe import OWNERS
+from gateway_assets.defs.picture import growth_picture
+from gateway_assets.settings import Settings
+from gateway_assets.tables import COLLECTION_TICKS, DAILY_SNAPSHOTS, METRICS_SNAPSHOTS
+
+if TYPE_CHECKING:
+    from gateway_assets.bridge.bridge import UnifiedQueryBridge
+    from gateway_assets.clusters.advice import Finding
+    from gateway_assets.starrocks.forecast import Backtest, Forecast
+
+OVERVIEW, CAPACITY = "cluster_overview", "cluster_capacity"
+PLOTTED = (
+    "fe_alive", "be_alive", "cn_alive", "qps", "p95", "success_pct", "cpu_avg_pct", "mem_avg_pct",
+    "disk_used_pct", "connections",
+)  # fmt: skip
+LOOK_BACK = 120 * clock.DAY  # forecasts look at sixty days, and back at earlier ones
+STORAGE_LIMIT_PCT = 95.0  # of a cluster that is no longer declared
+
+
+def cluster_assets(settings: Settings) -> list[dg.AssetsDefinition]:
+    return [_overview_asset(settings), _capacity_asset(settings)]
+
+
+def _overview_asset(settings: Settings) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=OVERVIEW,
+        deps=[METRICS_SNAPSHOTS.name, COLLECTION_TICKS.name],
+        group_name=GROUP,
+        kinds={"starrocks", "duckdb"},
+        owners=OWNERS,
+        description="Nodes, work and resources of every StarRocks cluster as last seen, and what "
+        "is wrong with them; `gateway clusters overview` says the same at any time.",
+    )
+    def seen() -> dg.MaterializeResult:
+        from gateway_assets.bridge.bridge import UnifiedQueryBridge
+        from gateway_assets.clusters.advice import findings
+        from gateway_assets.clusters.overview import overview
+
+        with UnifiedQueryBridge(settings) as bridge:
+            found = overview(bridge)
+            wrong = findings(bridge)
+        return dg.MaterializeResult(
+            metadata={
+                "clusters": len(found),
+                "findings": len(wrong),
+                "overview": dg.MetadataValue.md(_overview_text(found, wrong)),
+                **{
+                    f"{one['cluster']}/{name}": one[name]
+                    for one in found
+                    for name in PLOTTED
+                    if one.get(name) is not None
+                },
+            }
+        )
+
+    return seen
+
+
+def _overview_text(found: Sequence[dict[str, Any]], wrong: "Iterable[Finding]") -> str:
+    if not found:
+        return "no cluster"
+    head = "| cluster | status | seen | FE | BE | CN | queries/s | p95 ms | CPU | memory | disk |"
+    rows = [
+        f"| {one['cluster']} | {one['status']} | {one['time']:%Y-%m-%d %H:%M} "
+        f"| {_alive(one, 'fe')} | {_alive(one, 'be')} | {_alive(one, 'cn')} "
+        f"| {_number(one.get('qps'))} | {_number(one.get('p95'))} "
+        f"| {_number(one.get('cpu_avg_pct'), ' %')} | {_number(one.get('mem_avg_pct'), ' %')} "
+        f"| {_number(one.get('disk_used_pct'), ' %')} |"
+        for one in found
+    ]
+    lines = [
+        f"- {one.severity}: {one.cluster} {one.subject}: {one.about}, "
+        f"since {clock.iso(one.since)[:19]}: {one.advice}"
+        for one in wrong
+    ]
+    table = [head, "|---|---|---|---|---|---|--:|--:|--:|--:|--:|", *rows]
+    return "\n".join([*table, "", *(lines or ["Nothing is wrong that a rule knows of."])])
+
+
+def _alive(one: dict[str, Any], kind: str) -> str:
+    alive, total = one.get(f"{kind}_alive"), one.get(f"{kind}_total")
+    return "" if total is None else f"{'?' if alive is None else alive}/{total}"
+
+
+def _number(value: float | None, unit: str = "") -> str:
+    return "" if value is None else f"{value:,.1f}{unit}"
+
+
+class Capacity(NamedTuple):
+    """``points`` are bytes in use by day; ``limit`` in bytes, None where there is none."""
+
+    cluster: str
+    points: list[tuple[int, float]]
+    limit: float | None
+    forecast: "Forecast"
+    past: "Backtest"
+
+
+def _capacity_asset(settings: Settings) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=CAPACITY,
+        deps=[DAILY_SNAPSHOTS.name],
+        group_name=GROUP,
+        kinds={"starrocks", "duckdb"},
+        owners=OWNERS,
+        description="How fast every StarRocks cluster grows, and when its disks are full, with "
+        "a range; beside it, how far the forecasts of the last weeks were from what came.",
+    )
+    def forecast() -> dg.MaterializeResult:
+        from gateway_assets.bridge.bridge import UnifiedQueryBridge
+
+        with UnifiedQueryBridge(settings) as bridge:
+            found = capacities(bridge, _limits(settings))
+        numbers: dict[str, float] = {}
+        for one in found:
+            numbers |= _capacity_numbers(one)
+        pictures = [
+            f"**{one.cluster}**: {one.forecast.text}\n\n"
+            + growth_picture(one.points, one.limit, one.forecast, one.cluster)
+            for one in found
+        ]
+        return dg.MaterializeResult(
+            metadata={
+                "clusters": len(found),
+                "forecast": dg.MetadataValue.md(_capacity_text(found)),
+                "growth": dg.MetadataValue.md("\n\n".join(pictures) or "no cluster"),
+                **numbers,
+            }
+        )
+
+    return forecast
+
+
+def _limits(settings: Settings) -> dict[str, float]:
+    from gateway_assets.collect.config import clusters_of
+
+    return {cluster.name: cluster.storage_limit_pct for cluster in clusters_of(settings)}
+
+
+def capacities(bridge: "UnifiedQueryBridge", limits: dict[str, float]) -> list[Capacity]:
+    """Every cluster of the last months; ``limits`` are per cents of the disks, by cluster.
+
+    Objects of a shared-data cluster count instead of disks, which are its caches, without a limit.
+    """
+    from gateway_assets.clusters.known import when
+    from gateway_assets.starrocks.forecast import backtest, forecast, limit_of
+
+    rows = bridge.rows(
+        "SELECT cluster, epoch_us(time) AS time, disk_used_bytes, disk_total_bytes, storage_bytes "
+        "FROM daily_snapshots WHERE time >= $1 ORDER BY cluster, time",
+        [when(clock.now() - LOOK_BACK)],
+    )
+    found = []
+    for cluster in dict.fromkeys(row["cluster"] for row in rows):
+        own = [row for row in rows if row["cluster"] == cluster]
+        used = "storage_bytes" if any(row["storage_bytes"] for row in own) else "disk_used_bytes"
+        points = [
+            (clock.day_of(row["time"]), float(row[used])) for row in own if row[used] is not None
+        ]
+        totals = [row["disk_total_bytes"] for row in own if row["disk_total_bytes"] is not None]
+        limit = None
+        if used == "disk_used_bytes" and totals:
+            limit = limit_of(totals[-1], limits.get(cluster, STORAGE_LIMIT_PCT))
+        today = clock.day_of(own[-1]["time"])
+        found.append(
+            Capacity(cluster, points, limit, forecast(points, limit, today), backtest(points))
+        )
+    return found
+
+
+def _capacity_numbers(one: Capacity) -> dict[str, float]:
+    """A plot a cluster and figure; what is unknown has no point."""
+    days, rate = one.forecast.days, one.forecast.rate
+    numbers = {
+        "used_bytes": one.points[-1][1] if one.points else None,
+        "limit_bytes": one.limit,
+        "growth_bytes_a_day": rate.middle if rate else None,
+        "days_left": days.middle if days else None,
+        "forecast_error_days": one.past.error_days,
+    }
+    return {
+        f"{one.cluster}/{name}": round(value, 2)
+        for name, value in numbers.items()
+        if value is not None
+    }
+
+
+def _capacity_text(found: Sequence[Capacity]) -> str:
+    if not found:
+        return "no cluster"
+    head = "| cluster | days | in use | forecast | forecasts so far, off by |"
+    rows = [
+        f"| {one.cluster} | {len(one.points)} | {_share(one)} | {one.forecast.text} "
+        f"| {_number(one.past.error_days, ' days')} |"
+        for one in found
+    ]
+    return "\n".join([head, "|---|--:|--:|---|--:|", *rows])
+
+
+def _share(one: Capacity) -> str:
+    if not one.points:
+        return ""
+    used = one.points[-1][1]
+    of = f" of {one.limit / 1024**3:,.1f}" if one.limit else ""
+    return f"{used / 1024**3:,.1f}{of} GiB"
