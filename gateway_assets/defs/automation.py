@@ -20,8 +20,10 @@ from gateway_assets.defs.checks import WATCHED_DAY, checks_of
 from gateway_assets.defs.clusters import CAPACITY
 from gateway_assets.defs.clusters import OVERVIEW as CLUSTERS
 from gateway_assets.defs.describe import TABLE_ERRORS, archive_name, why
+from gateway_assets.defs.hot import CHECK as FOOTERS
 from gateway_assets.defs.landing import raw_name
 from gateway_assets.defs.retention import SHORT_LIVED
+from gateway_assets.defs.rollups import CHECK as SUMS
 from gateway_assets.defs.runs import (
     ADVICE,
     ANSWER,
@@ -50,11 +52,15 @@ ROLLUPS = tuple(table for table in TABLES if table.below)
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """The days of one asset that a run is wanted for, in order, and tags of the run."""
+    """The days of one asset that a run is wanted for, in order, and tags of the run.
+
+    ``check`` is the only one of the asset's checks to be evaluated; all of them when it is empty.
+    """
 
     asset: str
     days: list[int]
     tags: Mapping[str, str] = field(default_factory=dict)
+    check: str = ""
 
 
 def jobs(tables: Sequence[Declared]) -> list[Any]:  # Dagster does not export the type
@@ -111,10 +117,16 @@ def landing_sensor(settings: Settings) -> dg.SensorDefinition:
             return dg.SkipReason("the ledger knows every landing file")
         return dg.RunRequest(
             asset_selection=[dg.AssetKey(name) for table in waiting for name in _loading(table)],
+            # Of selected assets Dagster takes all checks, also those that the job has not.
+            asset_check_keys=[_check(table.name, FOOTERS) for table in waiting],
             tags={"gateway/waiting_files": str(sum(waiting.values()))},
         )
 
     return landed
+
+
+def _check(asset: str, name: str) -> dg.AssetCheckKey:
+    return dg.AssetCheckKey(dg.AssetKey(asset), name)
 
 
 def _loading(table: Table) -> tuple[str, str]:
@@ -130,7 +142,9 @@ def rollup_schedule(settings: Settings) -> dg.ScheduleDefinition:
         if in_flight(context.instance, ROLLUP):
             return []
         with open_store(settings.hot_database) as connection:
-            return [Due(table.name, waiting_days(connection, table)) for table in ROLLUPS]
+            return [
+                Due(table.name, waiting_days(connection, table), check=SUMS) for table in ROLLUPS
+            ]
 
     about = "Merges rows that the roll-ups have not seen."
     return _schedule(ROLLUP, settings.rollup_cron, about, settings, dirty)
@@ -181,7 +195,11 @@ def answer_schedule() -> dg.ScheduleDefinition:
 
 
 def advice_schedule(settings: Settings) -> dg.ScheduleDefinition:
-    """Evaluates the rules every five minutes, where there are clusters."""
+    """Evaluates the rules every five minutes, where there are clusters.
+
+    In a run of its own: 34 checks take 0.5 MB and 1.4 s, and a run's start 3 s. As a part of the
+    load runs, once a minute, it would be five times as much on disk and 1.6 times the CPU time.
+    """
 
     @dg.schedule(
         name=ADVICE,
@@ -249,6 +267,7 @@ def _requests(
             yield dg.RunRequest(
                 run_key=f"{time}/{due.asset}/{tags[RANGE_START]}",
                 asset_selection=[dg.AssetKey(due.asset)],
+                asset_check_keys=[_check(due.asset, due.check)] if due.check else None,
                 tags={**due.tags, **tags},
             )
     if not asked:

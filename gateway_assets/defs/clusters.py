@@ -52,9 +52,10 @@ def _overview_asset(settings: Settings) -> dg.AssetsDefinition:
             metadata={
                 "clusters": len(found),
                 "findings": len(wrong),
-                "overview": dg.MetadataValue.md(_overview_text(found, wrong)),
+                "overview": dg.MetadataValue.md(_overview_text(found)),
+                "advice": dg.MetadataValue.md(_advice_text(wrong)),
                 **{
-                    f"{one['cluster']}/{name}": one[name]
+                    f"{one['cluster']}/{name}": round(one[name], 2)
                     for one in found
                     for name in PLOTTED
                     if one.get(name) is not None
@@ -65,25 +66,29 @@ def _overview_asset(settings: Settings) -> dg.AssetsDefinition:
     return seen
 
 
-def _overview_text(found: Sequence[dict[str, Any]], wrong: "Iterable[Finding]") -> str:
+def _overview_text(found: Sequence[dict[str, Any]]) -> str:
     if not found:
         return "no cluster"
-    head = "| cluster | status | seen | FE | BE | CN | queries/s | p95 ms | CPU | memory | disk |"
+    # Dagster's page leaves little width: longer lines are cut.
+    head = "| cluster | status | FE | BE | CN | qps | p95 | CPU % | RAM % | disk % |"
     rows = [
-        f"| {one['cluster']} | {one['status']} | {one['time']:%Y-%m-%d %H:%M} "
+        f"| {one['cluster']} | {one['status']} "
         f"| {_alive(one, 'fe')} | {_alive(one, 'be')} | {_alive(one, 'cn')} "
         f"| {_number(one.get('qps'))} | {_number(one.get('p95'))} "
-        f"| {_number(one.get('cpu_avg_pct'), ' %')} | {_number(one.get('mem_avg_pct'), ' %')} "
-        f"| {_number(one.get('disk_used_pct'), ' %')} |"
+        f"| {_number(one.get('cpu_avg_pct'))} | {_number(one.get('mem_avg_pct'))} "
+        f"| {_number(one.get('disk_used_pct'))} |"
         for one in found
     ]
+    return "\n".join([head, "|---|---|---|---|---|--:|--:|--:|--:|--:|", *rows])
+
+
+def _advice_text(wrong: "Iterable[Finding]") -> str:
     lines = [
-        f"- {one.severity}: {one.cluster} {one.subject}: {one.about}, "
+        f"- {one.severity}: {f'{one.cluster} {one.subject}'.rstrip()}: {one.about}, "
         f"since {clock.iso(one.since)[:19]}: {one.advice}"
         for one in wrong
     ]
-    table = [head, "|---|---|---|---|---|---|--:|--:|--:|--:|--:|", *rows]
-    return "\n".join([*table, "", *(lines or ["Nothing is wrong that a rule knows of."])])
+    return "\n".join(lines) or "nothing is wrong that a rule knows of"
 
 
 def _alive(one: dict[str, Any], kind: str) -> str:
@@ -113,7 +118,7 @@ def _capacity_asset(settings: Settings) -> dg.AssetsDefinition:
         kinds={"starrocks", "duckdb"},
         owners=OWNERS,
         description="How fast every StarRocks cluster grows, and when its disks are full, with "
-        "a range; beside it, how far the forecasts of the last weeks were from what came.",
+        "a range. `off by` is how far forecasts for a week later were from what came.",
     )
     def forecast() -> dg.MaterializeResult:
         from gateway_assets.bridge.bridge import UnifiedQueryBridge
@@ -123,16 +128,16 @@ def _capacity_asset(settings: Settings) -> dg.AssetsDefinition:
         numbers: dict[str, float] = {}
         for one in found:
             numbers |= _capacity_numbers(one)
-        pictures = [
-            f"**{one.cluster}**: {one.forecast.text}\n\n"
-            + growth_picture(one.points, one.limit, one.forecast, one.cluster)
+        pictures = {
+            f"{one.cluster}/growth": dg.MetadataValue.md(picture)
             for one in found
-        ]
+            if (picture := growth_picture(one.points, one.limit, one.forecast))
+        }
         return dg.MaterializeResult(
             metadata={
                 "clusters": len(found),
                 "forecast": dg.MetadataValue.md(_capacity_text(found)),
-                "growth": dg.MetadataValue.md("\n\n".join(pictures) or "no cluster"),
+                **pictures,
                 **numbers,
             }
         )
@@ -197,18 +202,10 @@ def _capacity_numbers(one: Capacity) -> dict[str, float]:
 def _capacity_text(found: Sequence[Capacity]) -> str:
     if not found:
         return "no cluster"
-    head = "| cluster | days | in use | forecast | forecasts so far, off by |"
+    head = "| cluster | days | forecast | off by |"
     rows = [
-        f"| {one.cluster} | {len(one.points)} | {_share(one)} | {one.forecast.text} "
+        f"| {one.cluster} | {len(one.points)} | {one.forecast.text} "
         f"| {_number(one.past.error_days, ' days')} |"
         for one in found
     ]
-    return "\n".join([head, "|---|--:|--:|---|--:|", *rows])
-
-
-def _share(one: Capacity) -> str:
-    if not one.points:
-        return ""
-    used = one.points[-1][1]
-    of = f" of {one.limit / 1024**3:,.1f}" if one.limit else ""
-    return f"{used / 1024**3:,.1f}{of} GiB"
+    return "\n".join([head, "|---|--:|---|--:|", *rows])
