@@ -4,7 +4,7 @@
 ``hot``         hot tables, one asset per source
 ``rollups``     roll-ups, one asset per table, daily partitions
 ``cold``        archives, one asset per table, daily partitions
-``checks``      what is looked at once a day: complete capture, watched clusters, files and tiers
+``checks``      what is looked at once a day: complete capture, files against both tiers
 ``collected``   one look at the StarRocks clusters, by hand
 ``advice``      what is worth an alert about clusters, one check a rule
 ``clusters``    how clusters do, and when their disks are full

@@ -1,16 +1,19 @@
-"""What is worth an alert, as checks: one a rule, on the table that the rule looks at.
+"""What is worth an alert about StarRocks clusters: one check a rule, all looked at in one step.
 
-All of them are evaluated in one step, by the rows' own time. They stop nothing: what was collected
-is right, and the cluster is what is wrong.
+The checks belong to an asset of their own, not to the tables that the rules look at: these are
+loaded every minute, and Dagster shows a check as not evaluated as soon as its asset is
+materialized again. They stop nothing: what was collected is right, the cluster is what is wrong.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from gateway_assets import clock
 from gateway_assets.clusters.rules import RULES
+from gateway_assets.defs.answers import GROUP
+from gateway_assets.defs.describe import OWNERS
 from gateway_assets.hot.sql import sql
 from gateway_assets.hot.store import open_store
 from gateway_assets.settings import Settings
@@ -19,48 +22,55 @@ from gateway_assets.tables import COLLECTION_TICKS
 if TYPE_CHECKING:
     from gateway_assets.clusters.advice import Finding
 
-STEP = "look_at_rules"
-NOT_COLLECTED = "not_collected"  # what advice finds without any row
+NAME = "cluster_advice"
+NOT_COLLECTED = "not_collected"  # what is found without any row, so it is no rule
 MOST_SHOWN = 50
-_SEVERITIES = {"error": dg.AssetCheckSeverity.ERROR, "warn": dg.AssetCheckSeverity.WARN}
+_ABOUT = {
+    **{rule.name: f"{rule.about}: {rule.advice}." for rule in RULES},
+    NOT_COLLECTED: "A cluster is no longer looked at: start `gateway collect`, or remove the "
+    "cluster from where it is declared; after a day nothing is said any more.",
+}
+_WARN, _ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
+_SEVERITY = {rule.name: _WARN if rule.severity == "warn" else _ERROR for rule in RULES}
 
 
-def advice_checks(settings: Settings) -> dg.AssetChecksDefinition:
-    """Every rule; those that are selected when somebody asks for some of them only."""
-    severities = {rule.name: _SEVERITIES[rule.severity] for rule in RULES}
+def advice_asset(settings: Settings) -> dg.AssetsDefinition:
+    """Every rule, by the rows that are there now."""
 
-    @dg.multi_asset_check(
-        name=STEP,
-        specs=_specs(),
-        can_subset=True,
-        description="Everything that is worth an alert, looked at together.",
+    @dg.asset(
+        name=NAME,
+        deps=list(dict.fromkeys([COLLECTION_TICKS.name, *(rule.table for rule in RULES)])),
+        group_name=GROUP,
+        kinds={"starrocks", "duckdb"},
+        owners=OWNERS,
+        description="What is wrong with StarRocks clusters, since when, and what to do: one check "
+        "a rule. `gateway clusters advice` says the same at any time.",
+        check_specs=[
+            dg.AssetCheckSpec(name, asset=NAME, description=about) for name, about in _ABOUT.items()
+        ],
     )
-    def advised(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+    def advised() -> dg.MaterializeResult:
         from gateway_assets.bridge.bridge import UnifiedQueryBridge
         from gateway_assets.clusters.advice import findings
         from gateway_assets.clusters.known import names
 
-        chosen = {key.name: key for key in context.selected_asset_check_keys}
         with UnifiedQueryBridge(settings) as bridge:
             clusters = len(names(bridge))
-            rules = [rule for rule in RULES if rule.name in chosen]
-            found = findings(bridge, rules=rules) if clusters else []
-        for name, key in chosen.items():
-            held = [finding for finding in found if finding.rule == name]
-            yield dg.AssetCheckResult(
-                asset_key=key.asset_key,
-                check_name=name,
-                passed=not held,
-                severity=severities.get(name, dg.AssetCheckSeverity.ERROR),
-                description=_said(held) if clusters else "no cluster",
-                metadata=_figures(held) if held else {"clusters": clusters},
-            )
+            found = findings(bridge) if clusters else []
+        return dg.MaterializeResult(
+            metadata={
+                "clusters": clusters,
+                "findings": len(found),
+                "errors": sum(one.severity == "error" for one in found),
+                "advice": dg.MetadataValue.md(advice_text(found)),
+            },
+            check_results=[
+                _result(name, [one for one in found if one.rule == name], clusters)
+                for name in _ABOUT
+            ],
+        )
 
     return advised
-
-
-def advice_keys() -> list[dg.AssetCheckKey]:
-    return [spec.key for spec in _specs()]
 
 
 def is_collected(settings: Settings) -> bool:
@@ -71,22 +81,24 @@ def is_collected(settings: Settings) -> bool:
     return last is not None and clock.now() - last < clock.DAY
 
 
-def _specs() -> list[dg.AssetCheckSpec]:
-    specs = [
-        dg.AssetCheckSpec(rule.name, asset=rule.table, description=f"{rule.about}: {rule.advice}.")
-        for rule in RULES
+def advice_text(found: "Sequence[Finding]") -> str:
+    """Markdown, one item a finding."""
+    lines = [
+        f"- {one.severity}: {_whose(one)}: {one.about}, since {_time(one.since)}: {one.advice}"
+        for one in found[:MOST_SHOWN]
     ]
-    about = (
-        "A cluster that was looked at today is no longer: start `gateway collect`, or remove it."
+    return "\n".join(lines) or "nothing is wrong that a rule knows of"
+
+
+def _result(name: str, held: "Sequence[Finding]", clusters: int) -> dg.AssetCheckResult:
+    said = "; ".join(f"{_whose(one)} since {_time(one.since)}" for one in held[:MOST_SHOWN])
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=not held,
+        severity=_SEVERITY.get(name, _ERROR),
+        description=said if clusters else "no cluster",
+        metadata={"clusters": clusters, "findings": len(held), **(_figures(held) if held else {})},
     )
-    return [
-        *specs,
-        dg.AssetCheckSpec(NOT_COLLECTED, asset=COLLECTION_TICKS.name, description=about),
-    ]
-
-
-def _said(held: "Sequence[Finding]") -> str:
-    return "; ".join(f"{_whose(one)} since {_time(one.since)}" for one in held[:MOST_SHOWN])
 
 
 def _whose(finding: "Finding") -> str:
@@ -98,15 +110,12 @@ def _time(moment: int) -> str:
 
 
 def _figures(held: "Sequence[Finding]") -> dict[str, Any]:
-    """The first table's width is that of Dagster's pages; the numbers become plots."""
+    head = ["| cluster | what | since | value |", "|---|---|---|--:|"]
     rows = [
         f"| {one.cluster} | {one.subject} | {_time(one.since)} | {one.value:,.6g} |"
         for one in held[:MOST_SHOWN]
     ]
-    head = ["| cluster | what | since | value |", "|---|---|---|--:|"]
     return {
-        "clusters": len({one.cluster for one in held}),
-        "findings": len(held),
         "where": ", ".join(_whose(one) for one in held[:MOST_SHOWN]),
         "since": dg.MetadataValue.timestamp(min(one.since for one in held) / clock.SECOND),
         "value": max(one.value for one in held),

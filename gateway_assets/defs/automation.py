@@ -14,16 +14,16 @@ import dagster as dg
 from gateway_assets import clock
 from gateway_assets.archive.plan import Keep, Step, look, plan, rules_for
 from gateway_assets.defs import report
-from gateway_assets.defs.advice import advice_keys, is_collected
+from gateway_assets.defs.advice import NAME as RULES
+from gateway_assets.defs.advice import is_collected
 from gateway_assets.defs.answers import NAME as OVERVIEW
-from gateway_assets.defs.checks import WATCHED_DAY, checks_of
+from gateway_assets.defs.checks import checks_of
 from gateway_assets.defs.clusters import CAPACITY
 from gateway_assets.defs.clusters import OVERVIEW as CLUSTERS
 from gateway_assets.defs.describe import TABLE_ERRORS, archive_name, why
 from gateway_assets.defs.hot import CHECK as FOOTERS
 from gateway_assets.defs.landing import raw_name
 from gateway_assets.defs.retention import SHORT_LIVED
-from gateway_assets.defs.rollups import CHECK as SUMS
 from gateway_assets.defs.runs import (
     ADVICE,
     ANSWER,
@@ -52,15 +52,11 @@ ROLLUPS = tuple(table for table in TABLES if table.below)
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """The days of one asset that a run is wanted for, in order, and tags of the run.
-
-    ``check`` is the only one of the asset's checks to be evaluated; all of them when it is empty.
-    """
+    """The days of one asset that a run is wanted for, in order, and tags of the run."""
 
     asset: str
     days: list[int]
     tags: Mapping[str, str] = field(default_factory=dict)
-    check: str = ""
 
 
 def jobs(tables: Sequence[Declared]) -> list[Any]:  # Dagster does not export the type
@@ -69,24 +65,19 @@ def jobs(tables: Sequence[Declared]) -> list[Any]:  # Dagster does not export th
     short = {"dagster/max_runtime": "900"}
     archives = [archive_name(declared.name) for declared in tables]
     once_a_day = dg.AssetSelection.checks(
-        *(check for table in SOURCES for check in checks_of(table)), WATCHED_DAY
+        *(check for table in SOURCES for check in checks_of(table))
     )
-    advice = dg.AssetSelection.checks(*advice_keys())
     answers = dg.AssetSelection.assets(OVERVIEW, CLUSTERS, CAPACITY)
     return [
         dg.define_asset_job(
             LOAD,
-            dg.AssetSelection.assets(*loading) - once_a_day - advice,
+            dg.AssetSelection.assets(*loading) - once_a_day,
             tags={**short, **SHORT_LIVED},
         ),
-        dg.define_asset_job(
-            ROLLUP,
-            dg.AssetSelection.assets(*(table.name for table in ROLLUPS)) - once_a_day,
-            tags=short,
-        ),
+        dg.define_asset_job(ROLLUP, [table.name for table in ROLLUPS], tags=short),
         dg.define_asset_job(ARCHIVE, archives, tags={STAGE: ARCHIVE}),
         dg.define_asset_job(ANSWER, answers | once_a_day, tags=short),
-        dg.define_asset_job(ADVICE, advice, tags={**short, **SHORT_LIVED}),
+        dg.define_asset_job(ADVICE, [RULES], tags={**short, **SHORT_LIVED}),
         dg.define_asset_job(REPORT, [report.NAME], tags=short),
     ]
 
@@ -118,15 +109,13 @@ def landing_sensor(settings: Settings) -> dg.SensorDefinition:
         return dg.RunRequest(
             asset_selection=[dg.AssetKey(name) for table in waiting for name in _loading(table)],
             # Of selected assets Dagster takes all checks, also those that the job has not.
-            asset_check_keys=[_check(table.name, FOOTERS) for table in waiting],
+            asset_check_keys=[
+                dg.AssetCheckKey(dg.AssetKey(table.name), FOOTERS) for table in waiting
+            ],
             tags={"gateway/waiting_files": str(sum(waiting.values()))},
         )
 
     return landed
-
-
-def _check(asset: str, name: str) -> dg.AssetCheckKey:
-    return dg.AssetCheckKey(dg.AssetKey(asset), name)
 
 
 def _loading(table: Table) -> tuple[str, str]:
@@ -142,9 +131,7 @@ def rollup_schedule(settings: Settings) -> dg.ScheduleDefinition:
         if in_flight(context.instance, ROLLUP):
             return []
         with open_store(settings.hot_database) as connection:
-            return [
-                Due(table.name, waiting_days(connection, table), check=SUMS) for table in ROLLUPS
-            ]
+            return [Due(table.name, waiting_days(connection, table)) for table in ROLLUPS]
 
     about = "Merges rows that the roll-ups have not seen."
     return _schedule(ROLLUP, settings.rollup_cron, about, settings, dirty)
@@ -267,7 +254,6 @@ def _requests(
             yield dg.RunRequest(
                 run_key=f"{time}/{due.asset}/{tags[RANGE_START]}",
                 asset_selection=[dg.AssetKey(due.asset)],
-                asset_check_keys=[_check(due.asset, due.check)] if due.check else None,
                 tags={**due.tags, **tags},
             )
     if not asked:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from gateway_assets.defs.advice import advice_checks
+from gateway_assets.defs.advice import advice_asset
 from gateway_assets.defs.answers import overview_asset
 from gateway_assets.defs.automation import (
     advice_schedule,
@@ -41,9 +41,10 @@ def build_defs(settings: Settings) -> dg.Definitions:
             snapshot_asset(settings),
             overview_asset(settings, tables),
             *cluster_assets(settings),
+            advice_asset(settings),
             report_asset(settings, tables),
         ],
-        asset_checks=[*daily_checks(settings), advice_checks(settings)],
+        asset_checks=daily_checks(settings),
         jobs=[*jobs(tables), forgetting],
         sensors=[
             landing_sensor(settings),

@@ -1,7 +1,7 @@
 """What is looked at once a day, apart from any run of a stage, because it reads the whole ledger.
 
-Whether capture or collecting missed something is a warning: what was counted is right, and nothing
-is to wait for it. A row that stands nowhere, or twice, is an error.
+Whether capture missed something is a warning: what it did count is right, and nothing is to wait
+for it. A row that stands nowhere, or twice, is an error.
 """
 
 import sqlite3
@@ -16,21 +16,18 @@ from gateway_assets.hot.store import open_store, reading
 from gateway_assets.settings import Settings
 from gateway_assets.source import Source
 from gateway_assets.table import Table
-from gateway_assets.tables import DAILY_SNAPSHOTS, IP_TRAFFIC, TABLES
+from gateway_assets.tables import IP_TRAFFIC, TABLES
 from gateway_assets.tiers.catalog import find, tiered
 
 COMPLETE, EVERYWHERE = "capture_is_complete", "files_equal_both_tiers"
 COVERED, COUNTED = "capture_covers_the_interface", "counters_equal_files"
 CAPTURED = (IP_TRAFFIC,)  # what gateway-capture lands
-WATCHED = "clusters_were_watched"
-WATCHED_DAY = dg.AssetCheckKey(dg.AssetKey(DAILY_SNAPSHOTS.name), WATCHED)
-LEAST_WATCHED_PCT = 90
 
 Found = tuple[bool, Mapping[str, int | float | str]]  # whether all is well, and the figures
 
 
 def daily_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
-    """The checks of every source; those of captures; whether clusters were watched."""
+    """The checks of every source; those of captures where there is one."""
     checks = [_files_equal_both_tiers(table, settings) for table in TABLES if table.source]
     for table in CAPTURED:
         assert table.source
@@ -39,7 +36,7 @@ def daily_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
             _capture_covers(table, table.source, settings),
             _counters_equal_files(table, table.source, settings),
         ]
-    return [*checks, _clusters_were_watched(settings)]
+    return checks
 
 
 def checks_of(table: Table) -> list[dg.AssetCheckKey]:
@@ -66,7 +63,7 @@ def _capture_is_complete(
         "Files came in during the last 24 hours, if ever any did, and all of them are complete: "
         "no capture was interrupted and no event was lost before it was counted."
     )
-    return _warning(COMPLETE, raw_name(source), settings, about, look)
+    return _warning(COMPLETE, source, settings, about, look)
 
 
 def _capture_covers(table: Table, source: Source, settings: Settings) -> dg.AssetChecksDefinition:
@@ -82,7 +79,7 @@ def _capture_covers(table: Table, source: Source, settings: Settings) -> dg.Asse
         "Of what the kernel counted on an interface during the last 24 hours, capture counted at "
         "least capture_min_coverage."
     )
-    return _warning(COVERED, raw_name(source), settings, about, look)
+    return _warning(COVERED, source, settings, about, look)
 
 
 def _counters_equal_files(
@@ -96,40 +93,19 @@ def _counters_equal_files(
         "The counters that capture serves as metrics and the files that were loaded tell of the "
         "same bytes; a file that was lost or quarantined makes the difference."
     )
-    return _warning(COUNTED, raw_name(source), settings, about, look)
-
-
-def _clusters_were_watched(settings: Settings) -> dg.AssetChecksDefinition:
-    def look(connection: sqlite3.Connection) -> Found:
-        from gateway_assets.collect.config import clusters_of
-
-        declared = {cluster.name for cluster in clusters_of(settings)}
-        yesterday = (clock.day_of(clock.now()) - 1) * clock.DAY
-        query = "SELECT cluster, coverage_pct FROM daily_snapshots WHERE time = ?"
-        covered = dict(connection.execute(query, (yesterday,)))
-        query = "SELECT DISTINCT cluster FROM daily_snapshots WHERE time < ?"
-        earlier = {cluster for (cluster,) in connection.execute(query, (yesterday,))}
-        # A cluster's first day began when it was declared.
-        watched = {cluster: covered.get(cluster) or 0.0 for cluster in declared & earlier}
-        return all(pct >= LEAST_WATCHED_PCT for pct in watched.values()), watched
-
-    about = (
-        f"Every declared cluster answered at {LEAST_WATCHED_PCT} % of yesterday's ticks at least; "
-        "on the first day of a cluster nothing is said."
-    )
-    return _warning(WATCHED, DAILY_SNAPSHOTS.name, settings, about, look)
+    return _warning(COUNTED, source, settings, about, look)
 
 
 def _warning(
     name: str,
-    asset: str,
+    source: Source,
     settings: Settings,
     about: str,
     look: Callable[[sqlite3.Connection], Found],
 ) -> dg.AssetChecksDefinition:
-    """A check that stops nothing."""
+    """A check of a source's files that stops nothing."""
 
-    @dg.asset_check(name=name, asset=asset, description=about)
+    @dg.asset_check(name=name, asset=raw_name(source), description=about)
     def check() -> dg.AssetCheckResult:
         with open_store(settings.hot_database) as connection:
             passed, figures = look(connection)

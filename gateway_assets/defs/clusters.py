@@ -1,28 +1,33 @@
 """How StarRocks clusters do, and when their disks are full: once a day, with numbers to plot."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dagster as dg
 
 from gateway_assets import clock
+from gateway_assets.defs.advice import advice_text
 from gateway_assets.defs.answers import GROUP
 from gateway_assets.defs.describe import OWNERS
 from gateway_assets.defs.picture import growth_picture
+from gateway_assets.hot.sql import sql
+from gateway_assets.hot.store import open_store
 from gateway_assets.settings import Settings
 from gateway_assets.tables import COLLECTION_TICKS, DAILY_SNAPSHOTS, METRICS_SNAPSHOTS
 
 if TYPE_CHECKING:
     from gateway_assets.bridge.bridge import UnifiedQueryBridge
-    from gateway_assets.clusters.advice import Finding
     from gateway_assets.starrocks.forecast import Backtest, Forecast
 
 OVERVIEW, CAPACITY = "cluster_overview", "cluster_capacity"
+WATCHED, LEAST_WATCHED_PCT = "clusters_were_watched", 90
+DAYS = DAILY_SNAPSHOTS.name
 PLOTTED = (
     "fe_alive", "be_alive", "cn_alive", "qps", "p95", "success_pct", "cpu_avg_pct", "mem_avg_pct",
     "disk_used_pct", "connections",
 )  # fmt: skip
 LOOK_BACK = 120 * clock.DAY  # forecasts look at sixty days, and back at earlier ones
+OLD_SECONDS = 300
 STORAGE_LIMIT_PCT = 95.0  # of a cluster that is no longer declared
 
 
@@ -33,12 +38,20 @@ def cluster_assets(settings: Settings) -> list[dg.AssetsDefinition]:
 def _overview_asset(settings: Settings) -> dg.AssetsDefinition:
     @dg.asset(
         name=OVERVIEW,
-        deps=[METRICS_SNAPSHOTS.name, COLLECTION_TICKS.name],
+        deps=[METRICS_SNAPSHOTS.name, COLLECTION_TICKS.name, DAILY_SNAPSHOTS.name],
         group_name=GROUP,
         kinds={"starrocks", "duckdb"},
         owners=OWNERS,
         description="Nodes, work and resources of every StarRocks cluster as last seen, and what "
         "is wrong with them; `gateway clusters overview` says the same at any time.",
+        check_specs=[
+            dg.AssetCheckSpec(
+                WATCHED,
+                asset=OVERVIEW,
+                description=f"Every declared cluster answered at {LEAST_WATCHED_PCT} % of "
+                "yesterday's ticks at least; of a cluster's first day nothing is said.",
+            )
+        ],
     )
     def seen() -> dg.MaterializeResult:
         from gateway_assets.bridge.bridge import UnifiedQueryBridge
@@ -53,42 +66,61 @@ def _overview_asset(settings: Settings) -> dg.AssetsDefinition:
                 "clusters": len(found),
                 "findings": len(wrong),
                 "overview": dg.MetadataValue.md(_overview_text(found)),
-                "advice": dg.MetadataValue.md(_advice_text(wrong)),
+                "advice": dg.MetadataValue.md(advice_text(wrong)),
                 **{
                     f"{one['cluster']}/{name}": round(one[name], 2)
                     for one in found
                     for name in PLOTTED
                     if one.get(name) is not None
                 },
-            }
+            },
+            check_results=[_watched(settings)],
         )
 
     return seen
+
+
+def _watched(settings: Settings) -> dg.AssetCheckResult:
+    """Whether yesterday's rows of ``daily_snapshots`` tell of a whole day.
+
+    A check of this asset, not of that one, which is computed so often that Dagster would show what
+    is looked at once a day as not evaluated.
+    """
+    yesterday = (clock.day_of(clock.now()) - 1) * clock.DAY
+    rows = sql("SELECT cluster, coverage_pct FROM {table} WHERE time = ?", table=DAYS)
+    before = sql("SELECT DISTINCT cluster FROM {table} WHERE time < ?", table=DAYS)
+    with open_store(settings.hot_database) as connection:
+        covered = dict(connection.execute(rows, (yesterday,)))
+        known = {cluster for (cluster,) in connection.execute(before, (yesterday,))}
+    watched = {name: covered.get(name) or 0.0 for name in _limits(settings) if name in known}
+    return dg.AssetCheckResult(
+        check_name=WATCHED,
+        passed=all(pct >= LEAST_WATCHED_PCT for pct in watched.values()),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=watched,
+    )
 
 
 def _overview_text(found: Sequence[dict[str, Any]]) -> str:
     if not found:
         return "no cluster"
     # Dagster's page leaves little width: longer lines are cut.
-    head = "| cluster | status | FE | BE | CN | qps | p95 | CPU % | RAM % | disk % |"
+    head = "| cluster | status | FE | BE | CN | qps | p95 | CPU | RAM | disk |"
     rows = [
-        f"| {one['cluster']} | {one['status']} "
+        f"| {one['cluster']} | {_status(one)} "
         f"| {_alive(one, 'fe')} | {_alive(one, 'be')} | {_alive(one, 'cn')} "
         f"| {_number(one.get('qps'))} | {_number(one.get('p95'))} "
-        f"| {_number(one.get('cpu_avg_pct'))} | {_number(one.get('mem_avg_pct'))} "
-        f"| {_number(one.get('disk_used_pct'))} |"
+        f"| {_number(one.get('cpu_avg_pct'), '%')} | {_number(one.get('mem_avg_pct'), '%')} "
+        f"| {_number(one.get('disk_used_pct'), '%')} |"
         for one in found
     ]
     return "\n".join([head, "|---|---|---|---|---|--:|--:|--:|--:|--:|", *rows])
 
 
-def _advice_text(wrong: "Iterable[Finding]") -> str:
-    lines = [
-        f"- {one.severity}: {f'{one.cluster} {one.subject}'.rstrip()}: {one.about}, "
-        f"since {clock.iso(one.since)[:19]}: {one.advice}"
-        for one in wrong
-    ]
-    return "\n".join(lines) or "nothing is wrong that a rule knows of"
+def _status(one: dict[str, Any]) -> str:
+    """Of a cluster that is no longer looked at, what was last seen is not its status."""
+    age = clock.now() / clock.SECOND - one["time"].timestamp()
+    return str(one["status"]) if age < OLD_SECONDS else f"seen {one['time']:%d. %H:%M}"
 
 
 def _alive(one: dict[str, Any], kind: str) -> str:
@@ -97,7 +129,11 @@ def _alive(one: dict[str, Any], kind: str) -> str:
 
 
 def _number(value: float | None, unit: str = "") -> str:
-    return "" if value is None else f"{value:,.1f}{unit}"
+    return "" if value is None else f"{value:,.0f}{unit}"
+
+
+def _days(value: float | None) -> str:
+    return "" if value is None else f"{value:,.1f} days"
 
 
 class Capacity(NamedTuple):
@@ -205,7 +241,7 @@ def _capacity_text(found: Sequence[Capacity]) -> str:
     head = "| cluster | days | forecast | off by |"
     rows = [
         f"| {one.cluster} | {len(one.points)} | {one.forecast.text} "
-        f"| {_number(one.past.error_days, ' days')} |"
+        f"| {_days(one.past.error_days)} |"
         for one in found
     ]
     return "\n".join([head, "|---|--:|---|--:|", *rows])

@@ -19,9 +19,9 @@ from gateway_assets import clock
 from gateway_assets.clusters.rules import RULES
 from gateway_assets.collect.config import clusters_of
 from gateway_assets.collect.loop import once
-from gateway_assets.defs import automation, picture
-from gateway_assets.defs.advice import NOT_COLLECTED, advice_keys
-from gateway_assets.defs.checks import WATCHED
+from gateway_assets.defs import advice, automation, picture
+from gateway_assets.defs.advice import NOT_COLLECTED
+from gateway_assets.defs.clusters import LEAST_WATCHED_PCT, OVERVIEW, WATCHED
 from gateway_assets.defs.collected import COLLECTED, NAME
 from gateway_assets.defs.execute import execute
 from gateway_assets.defs.retention import forget_old_runs
@@ -40,6 +40,7 @@ from tests.traffic import TODAY, land_days
 
 SIMULATED = "simulated"
 GIB = 1024**3
+CHECKS = len(RULES) + 1  # and not_collected
 
 
 @pytest.fixture
@@ -71,16 +72,12 @@ def days(settings: Settings, cluster: str, numbers: Any, **values: Any) -> None:
 
 
 def test_every_rule_has_a_check(defs: dg.Definitions) -> None:
-    keys = {
-        (key.asset_key.to_user_string(), key.name)
-        for key in defs.resolve_asset_graph().asset_check_keys
-    }
-    rules = {(rule.table, rule.name) for rule in RULES}
-    assert rules | {("collection_ticks", NOT_COLLECTED)} <= keys
-    assert len(advice_keys()) == len(rules) + 1
     graph = defs.resolve_asset_graph()
+    keys = graph.get_check_keys_for_assets({dg.AssetKey(advice.NAME)})
+    assert len(keys) == CHECKS == len({key.name for key in keys})
+    assert parents(graph, advice.NAME) >= {rule.table for rule in RULES}
     for rule in RULES:
-        spec = graph.get_check_spec(dg.AssetCheckKey(dg.AssetKey(rule.table), rule.name))
+        spec = graph.get_check_spec(dg.AssetCheckKey(dg.AssetKey(advice.NAME), rule.name))
         assert rule.about in (spec.description or "")
         assert rule.advice in (spec.description or "")
         assert not spec.blocking
@@ -112,10 +109,10 @@ def test_a_host_without_clusters(
     assert requests(automation.advice_schedule(settings), instance) == []
     execute(defs, ADVICE)
     execute(defs, ANSWER)
-    passed, _, figures = check(instance, "metrics_snapshots", "backend_down")
-    assert (passed, figures) == (True, {"clusters": 0})
-    assert said(instance, "metrics_snapshots", "backend_down") == "no cluster"
-    assert check(instance, "daily_snapshots", WATCHED)[0]
+    passed, _, figures = check(instance, advice.NAME, "backend_down")
+    assert (passed, figures) == (True, {"clusters": 0, "findings": 0})
+    assert said(instance, advice.NAME, "backend_down") == "no cluster"
+    assert check(instance, OVERVIEW, WATCHED)[0]
     for asset in ("cluster_overview", "cluster_capacity"):
         assert metadata(instance, asset)["clusters"] == 0
     assert "metrics_snapshots" not in str(metadata(instance, "overview")["tables"])
@@ -217,25 +214,25 @@ def test_a_node_that_dies_is_named_until_it_is_back(
 ) -> None:
     node = simulated.backends[1]
     look(settings, defs)
-    assert check(instance, "node_samples", "node_down")[0]
+    assert check(instance, advice.NAME, "node_down")[0]
     simulated.kill(node)
     simulated.step(10)
     look(settings, defs)
-    passed, severity, figures = check(instance, "node_samples", "node_down")
+    passed, severity, figures = check(instance, advice.NAME, "node_down")
     assert (passed, severity) == (False, dg.AssetCheckSeverity.ERROR)
     assert (figures["clusters"], figures["findings"]) == (1, 1)
     assert node.host in str(figures["where"])
-    assert node.host in (said(instance, "node_samples", "node_down") or "")
+    assert node.host in (said(instance, advice.NAME, "node_down") or "")
     age = clock.now() / clock.SECOND - float(str(figures["since"]))
     assert 0 <= age < 600
     assert requests(automation.advice_schedule(settings), instance)
     simulated.revive(node)
     simulated.step(10)
     look(settings, defs)
-    assert check(instance, "node_samples", "node_down")[0]
+    assert check(instance, advice.NAME, "node_down")[0]
 
 
-def test_one_rule_can_be_asked_alone(
+def test_rows_that_are_old_say_what_was_wrong_and_that_nobody_looks(
     instance: dg.DagsterInstance, defs: dg.Definitions, settings: Settings
 ) -> None:
     at = clock.now() - 10 * 60 * clock.SECOND
@@ -243,14 +240,15 @@ def test_one_rule_can_be_asked_alone(
     land_all(settings.landing, metrics_snapshots.SOURCE, rows)
     land_all(settings.landing, collection_ticks.SOURCE, [tick(at)])
     execute(defs, LOAD)
-    key = dg.AssetCheckKey(dg.AssetKey("metrics_snapshots"), "backend_down")
-    job = defs.resolve_job_def(ADVICE).get_subset(asset_check_selection={key}, asset_selection=())
-    done = job.execute_in_process(instance=instance)
-    (evaluation,) = done.get_asset_check_evaluations()
-    assert (evaluation.check_name, evaluation.passed) == ("backend_down", False)
     execute(defs, ADVICE)
-    assert not check(instance, "collection_ticks", NOT_COLLECTED)[0]
-    assert check(instance, "metrics_snapshots", "frontend_down")[0]
+    for name in ("backend_down", NOT_COLLECTED):
+        passed, _, figures = check(instance, advice.NAME, name)
+        assert (passed, figures["where"]) == (False, "red")
+    assert check(instance, advice.NAME, "frontend_down")[0]
+    assert metadata(instance, advice.NAME)["findings"] == 2
+    rules = {rule.name: rule.severity for rule in RULES}
+    warned = next(name for name, severity in rules.items() if severity == "warn")
+    assert check(instance, advice.NAME, warned)[1] is dg.AssetCheckSeverity.WARN
 
 
 def test_what_old_runs_said_goes_with_them_but_for_the_newest(
@@ -262,10 +260,10 @@ def test_what_old_runs_said_goes_with_them_but_for_the_newest(
     kept = Path(instance.root_directory) / "history" / "runs" / "index.db"
     with closing(sqlite3.connect(kept)) as connection:
         count = "SELECT count(*) FROM asset_check_executions"
-        assert connection.execute(count).fetchone() == (3 * len(advice_keys()) + 7,)
+        assert connection.execute(count).fetchone() == (3 * CHECKS + 7,)
         assert forget_old_runs(instance, datetime.now(UTC), keep_newest=1) == 3
-        assert connection.execute(count).fetchone() == (len(advice_keys()) + 7,)
-    assert check(instance, "metrics_snapshots", "backend_down")[0]
+        assert connection.execute(count).fetchone() == (CHECKS + 7,)
+    assert check(instance, advice.NAME, "backend_down")[0]
 
 
 # Answers ----------------------------------------------------------------------------------------
@@ -379,7 +377,7 @@ def test_a_day_that_was_hardly_watched_is_a_warning(
     execute(defs, LOAD)
     execute(defs, ROLLUP, "daily_snapshots", (TODAY - 3, TODAY))
     execute(defs, ANSWER)
-    passed, severity, figures = check(instance, "daily_snapshots", WATCHED)
+    passed, severity, figures = check(instance, OVERVIEW, WATCHED)
     assert (passed, severity) == (passes, dg.AssetCheckSeverity.WARN)
     assert figures.keys() == (set() if passes else {SIMULATED})
 
@@ -394,7 +392,7 @@ def test_a_day_that_was_watched(
     execute(defs, LOAD)
     execute(defs, ROLLUP, "daily_snapshots", (TODAY - 3, TODAY))
     with open_store(settings.hot_database) as connection:
-        connection.execute("UPDATE daily_snapshots SET coverage_pct = 90")
+        connection.execute("UPDATE daily_snapshots SET coverage_pct = ?", (LEAST_WATCHED_PCT,))
     execute(defs, ANSWER)
-    passed, _, figures = check(instance, "daily_snapshots", WATCHED)
-    assert (passed, figures) == (True, {SIMULATED: 90})
+    passed, _, figures = check(instance, OVERVIEW, WATCHED)
+    assert (passed, figures) == (True, {SIMULATED: LEAST_WATCHED_PCT})
