@@ -184,8 +184,9 @@ def answer_schedule() -> dg.ScheduleDefinition:
 def advice_schedule(settings: Settings) -> dg.ScheduleDefinition:
     """Evaluates the rules every five minutes, where there are clusters.
 
-    In a run of its own: 34 checks take 0.5 MB and 1.4 s, and a run's start 3 s. As a part of the
-    load runs, once a minute, it would be five times as much on disk and 1.6 times the CPU time.
+    In a run of its own: 33 checks take 0.5 MB of history and 1.2 s, the start of a run 3 s. In the
+    load runs, once a minute, they would take 0.7 GB a day instead of 0.15, and 29 minutes of a
+    processor instead of 20.
     """
 
     @dg.schedule(
