@@ -2,65 +2,61 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
 from gateway_assets import clock
 from gateway_assets.bridge.bridge import UnifiedQueryBridge
+from gateway_assets.cli.cluster_overview import print_overview
 from gateway_assets.cli.pictures import sparkline
 from gateway_assets.cli.show import as_json, print_grid, print_json, size
+from gateway_assets.cli.spans import span
 from gateway_assets.clusters.advice import as_record, findings
+from gateway_assets.clusters.capacity import LIMIT_PCT, Capacity, capacity
+from gateway_assets.clusters.growth import growth
 from gateway_assets.clusters.history import COUNTERS, history, step_for
 from gateway_assets.clusters.jobs import jobs, slow_queries
 from gateway_assets.clusters.known import chosen
 from gateway_assets.clusters.latency import latency
 from gateway_assets.clusters.nodes import nodes
 from gateway_assets.clusters.overview import overview
+from gateway_assets.clusters.rules import RULES
+from gateway_assets.clusters.running import declared, running
+from gateway_assets.clusters.trend import USUAL, trend
+from gateway_assets.collect.config import clusters_of
 from gateway_assets.errors import UsageError
 from gateway_assets.settings import Settings
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
-
-
-class Span(click.ParamType):
-    """A length of time such as 90s, 30m, 6h, 7d or 2w, as seconds."""
-
-    name = "span"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        found = re.fullmatch(r"(\d{1,6})([smhdw])", value)
-        if not found or not int(found[1]):
-            self.fail("a length of time is written as 90s, 30m, 6h, 7d or 2w", param, ctx)
-        return int(found[1]) * _UNITS[found[2]]
-
+from gateway_assets.starrocks.forecast import HORIZON_DAYS, Forecast
 
 _cluster = click.option("--cluster", default="", help="Its name; needed when there are several.")
 
 
 def _last(default: str) -> Callable[[Any], Any]:
     return click.option(
-        "--last", type=Span(), default=default, show_default=True, help="How far back."
+        "--last", type=span, default=default, show_default=True, help="How far back."
     )
 
 
-_step = click.option("--step", type=Span(), default=None, help="Length of one row's time.")
+_NO_DAYS = "days are computed by: gateway rollup (or by Dagster); a longer time: --last 1w"
+_step = click.option("--step", type=span, default=None, help="Length of one row's time.")
 
 
 @click.group()
 def clusters() -> None:
-    """StarRocks clusters: overview, history, growth, advice.
+    """What has been collected of StarRocks clusters; see also gateway collect.
+
+    Rows are asked for wherever they are, hot or archived. All times are UTC, days are UTC days.
+    What is not known is left empty, or null in JSON: it is never 0.
 
     \b
     Examples:
-      gateway clusters overview
+      gateway clusters overview                     the newest of everything
+      gateway clusters advice                       what is wrong, since when, what to do
       gateway clusters history qps --last 7d
-      gateway clusters advice --json
+      gateway clusters forecast                     when the disks will be full
     """
 
 
@@ -76,7 +72,7 @@ def overview_(settings: Settings, cluster: str, as_json: bool) -> None:
       gateway clusters overview
       gateway clusters overview --json | jq '.[0].overview.qps'
     """
-    with _bridge(settings) as bridge:
+    with UnifiedQueryBridge(settings) as bridge:
         found = [
             {
                 "overview": one,
@@ -91,110 +87,7 @@ def overview_(settings: Settings, cluster: str, as_json: bool) -> None:
         print_json(found)
         return
     for one in found:
-        _print_overview(**one)
-
-
-def _print_overview(
-    overview: dict[str, Any], nodes: Sequence[dict[str, Any]], findings: Sequence[dict[str, Any]]
-) -> None:
-    status = str(overview["status"])
-    color = {"ok": "green", "partial": "yellow"}.get(status, "red")
-    name, time = overview["cluster"], f"{overview['time']:%Y-%m-%d %H:%M:%S} UTC"
-    click.echo(f"{click.style(name, bold=True)}  {click.style(status, fg=color)}  {time}")
-    if overview["errors"]:
-        click.echo(f"  {overview['errors'].splitlines()[0]}")
-    print_grid([{"what": what, "value": value} for what, value in _lines(overview)])
-    click.echo()
-    print_grid([_node_line(node) for node in nodes])
-    click.echo()
-    if findings:
-        print_grid([{k: one[k] for k in ("severity", "subject", "since", "about", "advice")}
-                    for one in findings])  # fmt: skip
-    else:
-        click.echo("Nothing is wrong that a rule knows of: gateway clusters advice --rules")
-
-
-def _lines(one: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    known = one.get
-    yield (
-        "frontends, backends, compute nodes alive",
-        ", ".join(
-            f"{_or_unknown(known(f'{kind}_alive'))} of {_or_unknown(known(f'{kind}_total'))}"
-            for kind in ("fe", "be", "cn")
-        ),
-    )
-    yield (
-        "queries a second, running",
-        f"{_number(known('qps'))}, {_number(known('running_queries'))}",
-    )
-    yield (
-        "succeeded, by the cluster's own fault not",
-        (f"{_percent(known('success_pct'))}, {_percent(_rest(known('service_success_pct')))}"),
-    )
-    yield "slowest frontend's p95, p99", f"{_number(known('p95'))} ms, {_number(known('p99'))} ms"
-    for kind in ("cpu", "mem"):
-        yield (
-            f"{kind} mean, highest",
-            (f"{_percent(known(f'{kind}_avg_pct'))}, {_percent(known(f'{kind}_max_pct'))}"),
-        )
-    yield (
-        "disks",
-        (
-            f"{size(known('disk_used_bytes'))} of {size(known('disk_total_bytes'))}, "
-            f"fullest {_percent(known('disk_max_pct'))}"
-        ),
-    )
-    if known("is_shared_data"):
-        yield "objects in storage", size(known("storage_bytes"))
-    yield (
-        "tables, tablets, replicas",
-        ", ".join(_number(known(name)) for name in ("tables", "tablets", "replicas")),
-    )
-    yield "compaction score", _number(known("compaction_score"))
-    yield (
-        "loads: routine running, stopped, waiting",
-        ", ".join(
-            _number(known(f"routine_loads_{state}")) for state in ("running", "stopped", "waiting")
-        ),
-    )
-    yield (
-        "transactions running, schema changes",
-        (f"{_number(known('txn_running'))}, {_number(known('schema_changes_running'))}"),
-    )
-
-
-def _node_line(node: dict[str, Any]) -> dict[str, Any]:
-    state = "up" if node["is_up"] else "leaving" if node["is_decommissioned"] else "DOWN"
-    return {
-        "kind": node["kind"],
-        "node": node["node"],
-        "role": node["role"],
-        "state": state,
-        "version": node["version"],
-        "cpu": _percent(node["cpu_pct"]),
-        "memory": _percent(node["mem_pct"] if node["kind"] != "fe" else node["heap_pct"]),
-        "disk": _percent(node["disk_max_pct"]),
-        "metrics": node["scrape"],
-        "error": node["error"],
-    }
-
-
-def _or_unknown(value: Any) -> str:
-    return "?" if value is None else str(value)
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "?"
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
-
-
-def _percent(value: float | None) -> str:
-    return "?" if value is None else f"{value:.1f} %"
-
-
-def _rest(value: float | None) -> float | None:
-    return None if value is None else 100 - value
+        print_overview(one)
 
 
 @clusters.command("history")
@@ -215,7 +108,7 @@ def history_(
       gateway clusters history disk_used_pct --last 30d --step 1d
     """
     end = clock.now()
-    with _bridge(settings) as bridge:
+    with UnifiedQueryBridge(settings) as bridge:
         name = chosen(bridge, cluster)
         rows = history(bridge, name, metric, end - last * clock.SECOND, end, step or 0)
     if as_json:
@@ -224,7 +117,11 @@ def history_(
     _need(rows, f"{metric} of {name}")
     shown = "a_second" if metric in COUNTERS else "mean"
     click.echo(f"{metric} of {name}  {sparkline([row[shown] for row in rows])}")
-    print_grid(rows)
+    print_grid([{key: _rounded(value) for key, value in row.items()} for row in rows])
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 3) if isinstance(value, float) else value
 
 
 @clusters.command("latency")
@@ -242,7 +139,7 @@ def latency_(settings: Settings, cluster: str, last: int, step: int | None, as_j
     """
     end = clock.now()
     start = end - last * clock.SECOND
-    with _bridge(settings) as bridge:
+    with UnifiedQueryBridge(settings) as bridge:
         name = chosen(bridge, cluster)
         rows = latency(bridge, name, start, end, max(step or step_for(start, end), 300))
     if as_json:
@@ -252,6 +149,214 @@ def latency_(settings: Settings, cluster: str, last: int, step: int | None, as_j
           "metrics_snapshots are there without it")  # fmt: skip
     click.echo(f"p95 of {name}  {sparkline([row['p95'] for row in rows])}")
     print_grid(rows)
+
+
+@clusters.command("trend")
+@click.argument("metrics", nargs=-1)
+@_cluster
+@_last("1h")
+@as_json
+@click.pass_obj
+def trend_(
+    settings: Settings, metrics: tuple[str, ...], cluster: str, last: int, as_json: bool
+) -> None:
+    """Numbers of the last hour beside the hour before, yesterday's and last week's.
+
+    Gauges by their mean, counters by what they grew a second.
+
+    \b
+    Examples:
+      gateway clusters trend
+      gateway clusters trend qps p95 --last 1d
+    """
+    end = clock.now()
+    with UnifiedQueryBridge(settings) as bridge:
+        name = chosen(bridge, cluster)
+        rows = trend(bridge, name, end - last * clock.SECOND, end, metrics or USUAL)
+    if as_json:
+        print_json(rows)
+        return
+    _need([row for row in rows if row["now"] is not None], f"value of {name} in this time")
+    print_grid([_trend_line(row) for row in rows])
+
+
+def _trend_line(row: dict[str, Any]) -> dict[str, Any]:
+    """Numbers with the change since then behind those of earlier windows."""
+    line = {"metric": row["metric"], "now": _number(row["now"], row["unit"])}
+    for name, title in (("before", "before"), ("yesterday", "yesterday"),
+                        ("last_week", "a week ago")):  # fmt: skip
+        then, change = _number(row[name], row["unit"]), row[f"{name}_pct"]
+        line[title] = then if change is None else f"{then} ({change:+,.1f} %)"
+    return line
+
+
+def _number(value: float | None, unit: str = "") -> str | None:
+    if value is None:
+        return None
+    if unit.startswith("bytes"):
+        return f"{size(round(value))}{unit.removeprefix('bytes')}"
+    shown = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{shown}/s" if unit in {"/s", "1/s"} else f"{shown} {unit}".rstrip()
+
+
+@clusters.command("growth")
+@_cluster
+@_last("30d")
+@as_json
+@click.pass_obj
+def growth_(settings: Settings, cluster: str, last: int, as_json: bool) -> None:
+    """Sizes at the end of each UTC day, and what they grew a day.
+
+    Growth is that since the last day that is known, so many days ago; today's row is as of now.
+
+    \b
+    Examples:
+      gateway clusters growth
+      gateway clusters growth --last 52w --json | jq '.[-1].table_bytes'
+    """
+    end = clock.now()
+    with UnifiedQueryBridge(settings) as bridge:
+        name = chosen(bridge, cluster)
+        rows = growth(bridge, name, end - last * clock.SECOND, end)
+    if as_json:
+        print_json(rows)
+        return
+    _need(rows, f"day of {name}", _NO_DAYS)
+    for column in ("disk_used_bytes", "table_bytes", "storage_bytes"):
+        if any(row[column] is not None for row in rows):
+            click.echo(f"{column} of {name}  {sparkline([row[column] for row in rows])}")
+    lines = [_growth_line(row) for row in rows]
+    known = [title for title in lines[0] if any(line[title] is not None for line in lines)]
+    print_grid([{title: line[title] for title in known} for line in lines])
+
+
+def _growth_line(row: dict[str, Any]) -> dict[str, Any]:
+    line: dict[str, Any] = {"day (UTC)": f"{row['time']:%Y-%m-%d}"}
+    for name, column, title in (
+        ("used", "disk_used_bytes", "disks"),
+        ("table", "table_bytes", "tables"),
+        ("storage", "storage_bytes", "storage"),
+    ):
+        grown, days = row[f"{name}_growth_bytes"], row[f"{name}_growth_days"]
+        gap = f" (of {days} days)" if days and days > 1 else ""
+        line[title] = _size(row[column])
+        line[f"{title} grew a day"] = None if grown is None else f"{_size(grown)}{gap}"
+    watched = row["coverage_pct"]
+    return {**line, "watched": None if watched is None else f"{watched:.1f} %"}
+
+
+def _size(value: int | None) -> str | None:
+    if value is None:
+        return None
+    return f"-{size(-value)}" if value < 0 else size(value)
+
+
+@clusters.command("forecast")
+@_cluster
+@click.option(
+    "--limit-pct",
+    type=click.FloatRange(0, 100, min_open=True),
+    help="Where the cluster stops loading; the declared storage_limit_pct if not given.",
+)
+@as_json
+@click.pass_obj
+def forecast_(settings: Settings, cluster: str, limit_pct: float | None, as_json: bool) -> None:
+    """When the disks will be full: a date with a range, and how good such forecasts were.
+
+    From sizes at the end of the last 60 days; a week is the least. A cluster that keeps its data in
+    object storage grows, but is never full.
+
+    \b
+    Examples:
+      gateway clusters forecast
+      gateway clusters forecast --limit-pct 80 --json | jq .forecast.date
+    """
+    with UnifiedQueryBridge(settings) as bridge:
+        name = chosen(bridge, cluster)
+        found = capacity(bridge, name, limit_pct or _declared_limit(settings, name))
+    if as_json:
+        print_json(_as_json(found))
+    else:
+        _print_forecast(found)
+
+
+def _declared_limit(settings: Settings, name: str) -> float:
+    limits = {each.name: each.storage_limit_pct for each in clusters_of(settings)}
+    return limits.get(name, LIMIT_PCT)
+
+
+def _as_json(found: Capacity) -> dict[str, Any]:
+    first = found.first
+    return {
+        **found._asdict(),
+        "forecast": _forecast_json(found.forecast),
+        "backtest": {**found.backtest._asdict(), "horizon_days": HORIZON_DAYS},
+        "first": None if first is None else {"node": first[0], **_forecast_json(first[1])},
+    }
+
+
+def _forecast_json(found: Forecast) -> dict[str, Any]:
+    return {
+        **found._asdict(),
+        "rate": found.rate._asdict() if found.rate else None,
+        "days": found.days._asdict() if found.days else None,
+    }
+
+
+def _print_forecast(found: Capacity) -> None:
+    click.echo(f"{found.cluster} ({found.mode}): {found.forecast.text}")
+    if found.used is not None:
+        of = "" if found.limit is None else f", of {size(round(found.limit))} that may be"
+        click.echo(f"  {size(round(found.used))} of {found.measured} at the end of {found.day}{of}")
+    if found.mode == "shared-data":
+        click.echo("  Object storage has no capacity, and disks of the nodes are a cache.")
+    if found.first:
+        node, its = found.first
+        click.echo(f"  first to be full: {node}: {its.text}")
+    past = found.backtest
+    if past.error_bytes is not None:
+        days = "" if past.error_days is None else f", {past.error_days:.1f} days of growth"
+        click.echo(
+            f"  {past.forecasts} earlier forecasts for {HORIZON_DAYS} days later were off by "
+            f"{size(round(past.error_bytes))}{days} (median)"
+        )
+
+
+@clusters.command("running")
+@_cluster
+@as_json
+@click.pass_obj
+def running_(settings: Settings, cluster: str, as_json: bool) -> None:
+    """Queries that run at this moment, longest first, asked of the cluster itself.
+
+    \b
+    Examples:
+      gateway clusters running
+      gateway clusters running --json | jq '.queries[] | select(.seconds > 60)'
+    """
+    found = running(declared(settings, cluster), settings.collect_call_seconds)
+    if as_json:
+        print_json(found._asdict())
+        return
+    if not found.is_whole:
+        click.echo(
+            f"This version tells only those of the frontend that was asked: {found.frontend}"
+        )
+    if not found.queries:
+        click.echo("No query runs.")
+        return
+    print_grid(
+        [
+            {
+                "seconds": None if one["seconds"] is None else round(one["seconds"], 1),
+                **{name: one[name] for name in ("user", "database", "state", "scan_rows")},
+                "scanned": _size(one["scan_bytes"]),
+                "memory": _size(one["memory_bytes"]),
+                **{name: one[name] for name in ("frontend", "query_id")},
+            }
+            for one in found.queries
+        ]
+    )
 
 
 @clusters.command("slow")
@@ -269,7 +374,7 @@ def slow_(settings: Settings, cluster: str, last: int, limit: int, as_json: bool
       gateway clusters slow --json | jq -r '.[].statement'
     """
     end = clock.now()
-    with _bridge(settings) as bridge:
+    with UnifiedQueryBridge(settings) as bridge:
         name = chosen(bridge, cluster)
         rows = slow_queries(bridge, name, end - last * clock.SECOND, end, limit)
     if as_json:
@@ -283,7 +388,7 @@ def slow_(settings: Settings, cluster: str, last: int, limit: int, as_json: bool
 
 def _jobs(kind: str, columns: Sequence[str]) -> Callable[..., None]:
     def shown(settings: Settings, cluster: str, as_json: bool) -> None:
-        with _bridge(settings) as bridge:
+        with UnifiedQueryBridge(settings) as bridge:
             name = chosen(bridge, cluster)
             rows = jobs(bridge, name, kind)
         if as_json:
@@ -344,7 +449,7 @@ def advice_(settings: Settings, cluster: str, at: str, rules: bool, as_json: boo
     if rules:
         _print_rules(as_json)
         return
-    with _bridge(settings) as bridge:
+    with UnifiedQueryBridge(settings) as bridge:
         if cluster:
             chosen(bridge, cluster)
         found = [as_record(one) for one in findings(bridge, cluster, _moment(at))]
@@ -355,12 +460,10 @@ def advice_(settings: Settings, cluster: str, at: str, rules: bool, as_json: boo
     else:
         click.echo("Nothing is wrong that a rule knows of.")
     if found:
-        raise click.exceptions.Exit(1)
+        sys.exit(1)
 
 
 def _print_rules(as_json: bool) -> None:
-    from gateway_assets.clusters.rules import RULES  # noqa: PLC0415  a list, seldom asked for
-
     rows = [
         {"rule": rule.name, "severity": rule.severity, "above": rule.fires, "until": rule.clears,
          "for_seconds": rule.seconds, "about": rule.about}
@@ -382,9 +485,3 @@ def _moment(text: str) -> int | None:
 def _need(rows: Sequence[Any], what: str, hint: str = "a longer time: --last 7d") -> None:
     if not rows:
         raise UsageError(f"there is no {what}", hint=hint)
-
-
-@contextmanager
-def _bridge(settings: Settings) -> Iterator[UnifiedQueryBridge]:
-    with UnifiedQueryBridge(settings) as bridge:
-        yield bridge

@@ -6,7 +6,9 @@
 ``history``   one number over a time, at any resolution
 ``trend``     a number beside the window before, yesterday and last week
 ``latency``   true percentiles of any time
-``growth``    sizes at the end of each day, and when a disk will be full
+``growth``    sizes at the end of each day
+``capacity``  when the disks will be full
+``running``   what runs at this moment, asked of the cluster itself
 ``jobs``      slow queries, materialized views, routine loads
 ``rules``     what is worth an alert, as data
 ``advice``    which rules hold, since when

@@ -17,12 +17,15 @@ from gateway_assets.clusters.rules import RULES, Rule
 
 LOOK_BACK = 8 * clock.HOUR  # longer than any rule takes, and the hour before
 STALE = 5 * 60 * clock.SECOND  # without a tick: the collector is not running
-NODE_KNOWN = 2 * clock.HOUR  # a node without a row for so long is no longer spoken of
+FORGOTTEN = 7 * clock.DAY  # without a tick: the cluster is looked at no more
+GAP = 15 * 60 * clock.SECOND  # between two values: of what lies in it nothing is known
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule that holds. ``since`` is when the number went beyond the limit, microseconds."""
+    """A rule that holds. ``since`` is when the number went beyond the limit, microseconds; what
+    has held for longer than eight hours has done so for eight hours at least.
+    """
 
     cluster: str
     rule: str
@@ -47,7 +50,10 @@ def findings(
         found += _of_table(
             bridge, table, [rule for rule in rules if rule.table == table], cluster, moment
         )
-    return sorted(found, key=lambda one: (one.severity != "error", one.since, one.rule))
+    return sorted(
+        found,
+        key=lambda one: (one.severity != "error", one.since, one.cluster, one.rule, one.subject),
+    )
 
 
 def _of_table(
@@ -64,8 +70,8 @@ def _of_table(
     found = []
     for number, rule in enumerate(rules):
         for (name, subject), series in _series(rows, number).items():
-            held = holds(rule, series, moment)
-            if held and not (subject and moment - series[-1][0] > NODE_KNOWN):
+            held = holds(rule, series)
+            if held and not (subject and moment - series[-1][0] > rule.known * clock.SECOND):
                 since, value = held
                 found.append(
                     Finding(
@@ -80,41 +86,49 @@ Series = list[tuple[int, float | None]]
 
 
 def _series(rows: Iterable[dict[str, Any]], number: int) -> dict[tuple[str, str], Series]:
+    """By cluster and subject. Of two values of one moment the lower one counts: a node that
+    replaces another at its address is there, though the other has vanished.
+    """
     found: dict[tuple[str, str], Series] = {}
     for row in rows:
-        subject = row[f"k{number}"] or ""
-        found.setdefault((row["cluster"], subject), []).append((row["time"], row[f"v{number}"]))
+        time, value = row["time"], row[f"v{number}"]
+        series = found.setdefault((row["cluster"], row[f"k{number}"] or ""), [])
+        if series and series[-1][0] == time:
+            values = [each for each in (series.pop()[1], value) if each is not None]
+            value = min(values, default=None)
+        series.append((time, value))
     return found
 
 
-def holds(rule: Rule, series: Series, moment: int) -> tuple[int, float] | None:
+def holds(rule: Rule, series: Series) -> tuple[int, float] | None:
     """Since when a rule holds and the last value; None when it does not (yet, or any more).
 
     The time to settle runs in the rows' time: from the first value beyond the limit to the last
-    known one, so a collector that stands still settles nothing.
+    known one. A collector that stands still settles nothing: after a gap it begins anew.
     """
     since: int | None = None
-    last = (0, 0.0)
     fired = False
+    last, last_time = 0.0, 0
     for time, value in series:
-        if value is None or time > moment:
+        if value is None:
             continue
         if value > rule.fires:
-            since = time if since is None else since
+            if since is None or (time - last_time > GAP and not fired):
+                since = time
             fired = fired or time - since >= rule.seconds * clock.SECOND
         elif value <= rule.clears or not fired:
             since, fired = None, False
-        last = (time, value)
-    return (since, last[1]) if fired and since is not None else None
+        last, last_time = value, time
+    return (since, last) if fired and since is not None else None
 
 
 def _stale(bridge: UnifiedQueryBridge, cluster: str, moment: int) -> list[Finding]:
-    """Clusters of the last day that are no longer looked at."""
+    """Clusters of the last week that are no longer looked at."""
     rows = bridge.rows(
         "SELECT cluster, epoch_us(max(time)) AS last FROM collection_ticks "
         "WHERE time >= $1 AND time <= $2 "
         "AND ($3 = '' OR cluster = $3) GROUP BY cluster",
-        [when(moment - clock.DAY), when(moment), cluster],
+        [when(moment - FORGOTTEN), when(moment), cluster],
     )
     return [
         Finding(

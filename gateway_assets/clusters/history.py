@@ -13,11 +13,11 @@ from gateway_assets.starrocks.definitions import METRICS
 
 POINTS = 60  # that a range is divided into when no step is given
 STEPS = (30, 60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 24 * 3600)  # seconds
-NAMES = tuple(
-    column.name
+UNITS = {
+    column.name: column.unit
     for column in metrics_snapshots.SOURCE.columns
     if column.name not in {"time", "cluster"}
-)
+}
 COUNTERS = frozenset(metric.column for metric in METRICS if metric.is_counter)
 
 
@@ -34,8 +34,7 @@ def history(
     A gauge has ``mean``, ``min`` and ``max``; a counter ``sum`` and ``a_second``, which is the sum
     over the time that its intervals cover. Raises UsageError for a number that does not exist.
     """
-    if metric not in NAMES:
-        raise UsageError(f"there is no number {metric!r}", hint=f"numbers: {', '.join(NAMES)}")
+    check_name(metric)
     width = step or step_for(start, end)
     numbers = (
         f"sum({metric})::BIGINT AS sum, "
@@ -50,6 +49,12 @@ def history(
         f"GROUP BY 1 HAVING count({metric}) > 0 ORDER BY 1",
         [cluster, when(start), when(end)],
     )
+
+
+def check_name(metric: str) -> None:
+    """Raises UsageError for a number that does not exist."""
+    if metric not in UNITS:
+        raise UsageError(f"there is no number {metric!r}", hint=f"numbers: {', '.join(UNITS)}")
 
 
 def step_for(start: int, end: int) -> int:

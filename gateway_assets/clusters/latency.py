@@ -8,7 +8,7 @@ from gateway_assets.bridge.bridge import UnifiedQueryBridge
 from gateway_assets.clusters.known import when
 from gateway_assets.starrocks.histogram import percentile
 
-PERCENTILES = (50, 90, 95, 99, 99.9)
+PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 
 
 def latency(
@@ -28,7 +28,7 @@ def latency(
         {
             "time": time,
             "queries": sum(buckets.values()),
-            **{f"p{share:g}": percentile(buckets, share) for share in PERCENTILES},
+            **{name: percentile(buckets, part) for name, part in PERCENTILES.items()},
         }
         for time, buckets in counts.items()
     ]

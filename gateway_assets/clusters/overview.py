@@ -48,8 +48,11 @@ def overview(
         f"SELECT cluster, {states}, {sums} FROM metrics_snapshots WHERE {which} GROUP BY cluster",
         span,
     )
-    by_cluster = {row["cluster"]: _with_success(row) for row in numbers}
-    return [{**tick, **by_cluster.get(tick["cluster"], {})} for tick in ticks]
+    by_cluster = {row["cluster"]: row for row in numbers}
+    unknown = dict.fromkeys([*_STATES, *_COUNTERS])
+    return [
+        _with_success({**unknown, **by_cluster.get(tick["cluster"], {}), **tick}) for tick in ticks
+    ]
 
 
 def _with_success(row: dict[str, Any]) -> dict[str, Any]:
@@ -64,4 +67,4 @@ def _with_success(row: dict[str, Any]) -> dict[str, Any]:
 def _part(total: int | None, failed: int | None) -> float | None:
     if not total or failed is None:
         return None
-    return round(100 * (1 - failed / total), 3)
+    return round(100 * max(0.0, 1 - failed / total), 3)

@@ -1,7 +1,7 @@
 """What is worth an alert: the rules of StarRocks' own documents as data, with times to settle.
 
 A rule looks at one number of each row, in the rows' own time. It fires when the number has been
-beyond ``fires`` for ``seconds``, and is over when it is at or below ``clears``, which lies apart so
+above ``fires`` for ``seconds``, and is over when it is at or below ``clears``, which lies apart so
 that a number at the limit does not flap. Unknown (NULL) changes nothing.
 """
 
@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 class Rule(NamedTuple):
     """``value`` is SQL over a row of ``table``; ``key`` names what it is about, if not the cluster.
+
+    What it is about is no longer spoken of when it has had no row for ``known`` seconds.
 
     Limits are those of https://docs.starrocks.io/docs/administration/management/monitoring/alert/
     where that page has one.
@@ -27,6 +29,7 @@ class Rule(NamedTuple):
     about: str
     advice: str
     key: str = "NULL"
+    known: int = 2 * 3600
 
 
 def _error(name: str, value: str, fires: float, clears: float, seconds: int, about: str,
@@ -39,17 +42,29 @@ def _warn(name: str, value: str, fires: float, clears: float, seconds: int, abou
     return Rule(name, "warn", "metrics_snapshots", value, fires, clears, seconds, about, advice)
 
 
-def _a_minute(*columns: str) -> str:
-    return f"({' + '.join(columns)}) * 60 / nullif(seconds, 0)"
+def _a_minute(what: str) -> str:
+    return f"({what}) * 60 / nullif(seconds, 0)"
+
+
+def _of_minutes(figure: str, since: int, until: int) -> str:
+    """A figure of the cluster's rows from so many minutes before a row until so many before it."""
+    return (
+        f"{figure} OVER (PARTITION BY cluster ORDER BY time RANGE BETWEEN "
+        f"INTERVAL {since} MINUTE PRECEDING AND INTERVAL {until} MINUTE PRECEDING)"
+    )
 
 
 def _beside_the_hour(column: str, least: float) -> str:
-    """A number as a multiple of its mean from 70 to 10 minutes ago; NULL while it is small."""
-    before = (
-        f"avg({column}) OVER (PARTITION BY cluster ORDER BY time RANGE BETWEEN "
-        "INTERVAL 70 MINUTE PRECEDING AND INTERVAL 10 MINUTE PRECEDING)"
+    """A number as a multiple of its mean from 70 to 10 minutes ago, 0 while it is small.
+
+    Unknown where less than 20 values of that hour are known: some are asked for every two minutes.
+    """
+    before = _of_minutes(f"avg({column})", 70, 10)
+    known = _of_minutes(f"count({column})", 70, 10)
+    return (
+        f"CASE WHEN {column} < {least} THEN 0 "
+        f"WHEN {known} >= 20 THEN {column} / nullif({before}, 0) END"
     )
-    return f"CASE WHEN {column} < {least} THEN 0 ELSE {column} / nullif({before}, 0) END"
 
 
 _MINUTE = 60
@@ -95,7 +110,9 @@ RULES = (
         "look for the largest queries (gateway clusters running), and at mem_limit",
     ),
     _error(
-        "disk_full", "disk_max_pct", 90, 85, 5 * _MINUTE, "A disk is more than 90 % full",
+        # The disks of a shared-data cluster are a cache, which is meant to be full.
+        "disk_full", "CASE WHEN is_shared_data = 1 THEN 0 ELSE disk_max_pct END", 90, 85,
+        5 * _MINUTE, "A disk is more than 90 % full",
         "drop partitions (space comes back when the trash is emptied, a day later) or add disks",
     ),
     _error(
@@ -118,7 +135,10 @@ RULES = (
     ),
     _warn(
         "compactions_fail",
-        _a_minute("base_compactions_failed", "cumulative_compactions_failed"), 3, 0, _MINUTE,
+        _a_minute(
+            "coalesce(base_compactions_failed + cumulative_compactions_failed, "
+            "base_compactions_failed, cumulative_compactions_failed)"
+        ), 3, 0, _MINUTE,
         "More than 3 compactions a minute fail",
         "look into be.WARNING for the tablet; a bad replica is repaired with ADMIN SET REPLICA",
     ),
@@ -185,16 +205,18 @@ RULES = (
         "More than one schema change a minute fails", "SHOW ALTER TABLE COLUMN says why",
     ),
     _warn(
-        "views_fail", "mv_refresh_failed", 0, 0, 0, "A materialized view could not be refreshed",
+        "views_fail", _of_minutes("sum(mv_refresh_failed)", 5, 0), 0, 0, 0,
+        "A materialized view could not be refreshed in the last 5 minutes",
         "gateway clusters views says which and why",
     ),
     Rule(
         "view_not_refreshed", "warn", "job_samples",
-        "CASE WHEN kind = 'materialized_view' THEN CASE WHEN is_active = 0 OR state IN "
-        "('FAILED', 'FAILURE') THEN 1 ELSE 0 END END", 0, 0, 0,
+        "CASE WHEN kind <> 'materialized_view' THEN NULL WHEN is_active = 0 THEN 1 "
+        "WHEN state IN ('FAILED', 'FAILURE') THEN 1 "
+        "WHEN state NOT IN ('PENDING', 'RUNNING') THEN 0 END", 0, 0, 0,
         "A materialized view is inactive, or its last refresh failed",
         "gateway clusters views says why; ALTER MATERIALIZED VIEW … ACTIVE when that is mended",
-        "name",
+        "name", known=1800,
     ),
     _warn(
         "unhealthy_tablets", "unhealthy_tablets", 0, 0, 30 * _MINUTE,
