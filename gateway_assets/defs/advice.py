@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 NAME = "cluster_advice"
 NOT_COLLECTED = "not_collected"  # what is found without any row, so it is no rule
+FORGOTTEN = 7 * clock.DAY  # that of clusters.advice, whose import loads DuckDB
 MOST_SHOWN = 50
 _ABOUT = {
     **{rule.name: f"{rule.about}: {rule.advice}." for rule in RULES},
     NOT_COLLECTED: "A cluster is no longer looked at: start `gateway collect`, or remove the "
-    "cluster from where it is declared; after a day nothing is said any more.",
+    "cluster from where it is declared; after a week nothing is said any more.",
 }
 _WARN, _ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
 _SEVERITY = {rule.name: _WARN if rule.severity == "warn" else _ERROR for rule in RULES}
@@ -74,11 +75,11 @@ def advice_asset(settings: Settings) -> dg.AssetsDefinition:
 
 
 def is_collected(settings: Settings) -> bool:
-    """Whether a cluster was looked at in the last day; cheap, for those who ask often."""
+    """Whether there is a cluster to speak of; cheap, for those who ask often."""
     query = sql("SELECT max(time) FROM {table}", table=COLLECTION_TICKS.name)
     with open_store(settings.hot_database) as connection:
         (last,) = connection.execute(query).fetchone()
-    return last is not None and clock.now() - last < clock.DAY
+    return last is not None and clock.now() - last < FORGOTTEN
 
 
 def advice_text(found: "Sequence[Finding]") -> str:

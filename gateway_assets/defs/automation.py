@@ -201,7 +201,7 @@ def advice_schedule(settings: Settings) -> dg.ScheduleDefinition:
         if in_flight(context.instance, ADVICE):
             return dg.SkipReason("a run is queued or running")
         if not is_collected(settings):
-            return dg.SkipReason("no cluster was looked at in the last day")
+            return dg.SkipReason("no cluster was looked at in the last week")
         return dg.RunRequest()
 
     return due

@@ -1,7 +1,7 @@
 """How StarRocks clusters do, and when their disks are full: once a day, with numbers to plot."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -13,11 +13,12 @@ from gateway_assets.defs.picture import growth_picture
 from gateway_assets.hot.sql import sql
 from gateway_assets.hot.store import open_store
 from gateway_assets.settings import Settings
+from gateway_assets.starrocks.forecast import RECENT_DAYS
 from gateway_assets.tables import COLLECTION_TICKS, DAILY_SNAPSHOTS, METRICS_SNAPSHOTS
 
 if TYPE_CHECKING:
     from gateway_assets.bridge.bridge import UnifiedQueryBridge
-    from gateway_assets.starrocks.forecast import Backtest, Forecast
+    from gateway_assets.clusters.capacity import Capacity
 
 OVERVIEW, CAPACITY = "cluster_overview", "cluster_capacity"
 WATCHED, LEAST_WATCHED_PCT = "clusters_were_watched", 90
@@ -26,9 +27,7 @@ PLOTTED = (
     "fe_alive", "be_alive", "cn_alive", "qps", "p95", "success_pct", "cpu_avg_pct", "mem_avg_pct",
     "disk_used_pct", "connections",
 )  # fmt: skip
-LOOK_BACK = 120 * clock.DAY  # forecasts look at sixty days, and back at earlier ones
 OLD_SECONDS = 300
-STORAGE_LIMIT_PCT = 95.0  # of a cluster that is no longer declared
 
 
 def cluster_assets(settings: Settings) -> list[dg.AssetsDefinition]:
@@ -136,16 +135,6 @@ def _days(value: float | None) -> str:
     return "" if value is None else f"{value:,.1f} days"
 
 
-class Capacity(NamedTuple):
-    """``points`` are bytes in use by day; ``limit`` in bytes, None where there is none."""
-
-    cluster: str
-    points: list[tuple[int, float]]
-    limit: float | None
-    forecast: "Forecast"
-    past: "Backtest"
-
-
 def _capacity_asset(settings: Settings) -> dg.AssetsDefinition:
     @dg.asset(
         name=CAPACITY,
@@ -154,20 +143,22 @@ def _capacity_asset(settings: Settings) -> dg.AssetsDefinition:
         kinds={"starrocks", "duckdb"},
         owners=OWNERS,
         description="How fast every StarRocks cluster grows, and when its disks are full, with "
-        "a range. `off by` is how far forecasts for a week later were from what came.",
+        "a range. `off by` is how far forecasts for a week later were from what came; "
+        "`first full` the backend whose disks are full before all others.",
     )
     def forecast() -> dg.MaterializeResult:
         from gateway_assets.bridge.bridge import UnifiedQueryBridge
 
         with UnifiedQueryBridge(settings) as bridge:
-            found = capacities(bridge, _limits(settings))
+            found = _capacities(bridge, settings)
+            drawn = {one.cluster: _picture(bridge, one) for one in found}
         numbers: dict[str, float] = {}
         for one in found:
             numbers |= _capacity_numbers(one)
         pictures = {
-            f"{one.cluster}/growth": dg.MetadataValue.md(picture)
-            for one in found
-            if (picture := growth_picture(one.points, one.limit, one.forecast))
+            f"{cluster}/growth": dg.MetadataValue.md(picture)
+            for cluster, picture in drawn.items()
+            if picture
         }
         return dg.MaterializeResult(
             metadata={
@@ -187,46 +178,35 @@ def _limits(settings: Settings) -> dict[str, float]:
     return {cluster.name: cluster.storage_limit_pct for cluster in clusters_of(settings)}
 
 
-def capacities(bridge: "UnifiedQueryBridge", limits: dict[str, float]) -> list[Capacity]:
-    """Every cluster of the last months; ``limits`` are per cents of the disks, by cluster.
+def _capacities(bridge: "UnifiedQueryBridge", settings: Settings) -> "list[Capacity]":
+    from gateway_assets.clusters.capacity import LIMIT_PCT, capacity
+    from gateway_assets.clusters.known import names
 
-    Objects of a shared-data cluster count instead of disks, which are its caches, without a limit.
-    """
-    from gateway_assets.clusters.known import when
-    from gateway_assets.starrocks.forecast import backtest, forecast, limit_of
-
-    rows = bridge.rows(
-        "SELECT cluster, epoch_us(time) AS time, disk_used_bytes, disk_total_bytes, storage_bytes "
-        "FROM daily_snapshots WHERE time >= $1 ORDER BY cluster, time",
-        [when(clock.now() - LOOK_BACK)],
-    )
-    found = []
-    for cluster in dict.fromkeys(row["cluster"] for row in rows):
-        own = [row for row in rows if row["cluster"] == cluster]
-        used = "storage_bytes" if any(row["storage_bytes"] for row in own) else "disk_used_bytes"
-        points = [
-            (clock.day_of(row["time"]), float(row[used])) for row in own if row[used] is not None
-        ]
-        totals = [row["disk_total_bytes"] for row in own if row["disk_total_bytes"] is not None]
-        limit = None
-        if used == "disk_used_bytes" and totals:
-            limit = limit_of(totals[-1], limits.get(cluster, STORAGE_LIMIT_PCT))
-        today = clock.day_of(own[-1]["time"])
-        found.append(
-            Capacity(cluster, points, limit, forecast(points, limit, today), backtest(points))
-        )
-    return found
+    limits = _limits(settings)
+    return [capacity(bridge, name, limits.get(name, LIMIT_PCT)) for name in names(bridge)]
 
 
-def _capacity_numbers(one: Capacity) -> dict[str, float]:
+def _picture(bridge: "UnifiedQueryBridge", one: "Capacity") -> str:
+    from gateway_assets.clusters.growth import growth
+
+    today = clock.day_of(clock.now()) * clock.DAY
+    points = [
+        (clock.day_of(int(row["time"].timestamp()) * clock.SECOND), float(row[one.measured]))
+        for row in growth(bridge, one.cluster, today - RECENT_DAYS * clock.DAY, today)
+        if row[one.measured] is not None
+    ]
+    return growth_picture(points, one.limit, one.forecast)
+
+
+def _capacity_numbers(one: "Capacity") -> dict[str, float]:
     """A plot a cluster and figure; what is unknown has no point."""
     days, rate = one.forecast.days, one.forecast.rate
     numbers = {
-        "used_bytes": one.points[-1][1] if one.points else None,
+        "used_bytes": one.used,
         "limit_bytes": one.limit,
         "growth_bytes_a_day": rate.middle if rate else None,
         "days_left": days.middle if days else None,
-        "forecast_error_days": one.past.error_days,
+        "forecast_error_days": one.backtest.error_days,
     }
     return {
         f"{one.cluster}/{name}": round(value, 2)
@@ -235,13 +215,13 @@ def _capacity_numbers(one: Capacity) -> dict[str, float]:
     }
 
 
-def _capacity_text(found: Sequence[Capacity]) -> str:
+def _capacity_text(found: "Sequence[Capacity]") -> str:
     if not found:
         return "no cluster"
-    head = "| cluster | days | forecast | off by |"
+    head = "| cluster | forecast | off by | first full |"
     rows = [
-        f"| {one.cluster} | {len(one.points)} | {one.forecast.text} "
-        f"| {_days(one.past.error_days)} |"
+        f"| {one.cluster} | {one.forecast.text} | {_days(one.backtest.error_days)} "
+        f"| {one.first[0] if one.first else ''} |"
         for one in found
     ]
-    return "\n".join([head, "|---|--:|---|--:|", *rows])
+    return "\n".join([head, "|---|---|--:|---|", *rows])

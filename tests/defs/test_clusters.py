@@ -16,6 +16,7 @@ import dagster as dg
 import pytest
 
 from gateway_assets import clock
+from gateway_assets.clusters.advice import FORGOTTEN
 from gateway_assets.clusters.rules import RULES
 from gateway_assets.collect.config import clusters_of
 from gateway_assets.collect.loop import once
@@ -280,6 +281,7 @@ def test_overview_and_capacity(
         settings,
         "red",
         range(30, 0, -1),
+        is_shared_data=lambda _: 0,
         disk_total_bytes=lambda _: 100 * GIB,
         disk_used_bytes=lambda moment: 30 * GIB + (moment - first) // clock.DAY * GIB,
     )
@@ -297,7 +299,7 @@ def test_overview_and_capacity(
     assert found["clusters"] == 3
     assert found["red/growth_bytes_a_day"] == GIB
     assert found["red/limit_bytes"] == 95 * GIB
-    assert found["red/days_left"] == 95 - 59
+    assert found["red/days_left"] == 95 - 59 - 1  # as of today
     assert "blue/days_left" not in found
     assert "not enough data: 3 of 7 days" in str(found["forecast"])
     assert "data:image/svg+xml;base64," in str(found["red/growth"])
@@ -339,6 +341,10 @@ def test_pictures_are_so_small_that_dagster_shows_them_at_once() -> None:
 
 
 # Days -------------------------------------------------------------------------------------------
+
+
+def test_clusters_are_asked_after_for_as_long_as_advice_speaks_of_them() -> None:
+    assert advice.FORGOTTEN == FORGOTTEN
 
 
 def test_a_range_of_days_in_one_run(
