@@ -15,6 +15,7 @@
 ``dagster``  Dagster's own commands with this project's home and definitions
 ``clusters``  what the collected rows say about StarRocks clusters
 ``cluster_overview``  one cluster on one page
+``pictures``  numbers as pictures of one line
 ``spans``    lengths of time such as 6h
 ``collect``  StarRocks clusters looked at, once or until stopped
 ``up``       capture, UI and daemon together in the foreground

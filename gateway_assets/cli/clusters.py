@@ -306,8 +306,9 @@ def _forecast_json(found: Forecast) -> dict[str, Any]:
 def _print_forecast(found: Capacity) -> None:
     click.echo(f"{found.cluster} ({found.mode}): {found.forecast.text}")
     if found.used is not None:
-        of = "" if found.limit is None else f", of {size(round(found.limit))} that may be"
-        click.echo(f"  {size(round(found.used))} of {found.measured} at the end of {found.day}{of}")
+        stops = "" if found.limit is None else f"; loading stops at {size(round(found.limit))}"
+        used = size(round(found.used))
+        click.echo(f"  {found.measured} at the end of {found.day}: {used}{stops}")
     if found.mode == "shared-data":
         click.echo("  Object storage has no capacity, and disks of the nodes are a cache.")
     if found.first:

@@ -23,7 +23,7 @@ from gateway_assets.starrocks.forecast import (
 )
 
 LIMIT_PCT = 95.0  # where StarRocks stops loading
-_LISTED = 2  # days since the last row of a backend that is still there
+_LISTED = 2  # days: a backend without a row for longer, while others have some, has gone
 
 Points = list[tuple[int, float | None]]
 
@@ -108,11 +108,12 @@ def _backends(
         "GROUP BY node, coalesce(node_id, ''), 2 ORDER BY day, node, node_id",
         [cluster, when((today - RECENT_DAYS) * clock.DAY), when(today * clock.DAY)],
     )
+    newest = max((row["day"] for row in rows), default=today)
     found: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
     for row in rows:
         found.setdefault((row["node"], row["node_id"]), []).append(row)
     return {
         node: ([(row["day"], row["used"]) for row in each], each[-1]["total"])
         for (node, _), each in found.items()
-        if each[-1]["day"] >= today - _LISTED
+        if each[-1]["day"] >= newest - _LISTED
     }

@@ -27,13 +27,16 @@ def names(bridge: UnifiedQueryBridge, at: int | None = None) -> list[str]:
 
 
 def chosen(bridge: UnifiedQueryBridge, cluster: str) -> str:
-    """The cluster that was named, else the only one there is. Raises UsageError."""
+    """The cluster that was named, whenever it was looked at, else the only one of the last 30 days.
+
+    Raises UsageError.
+    """
     known = names(bridge)
-    if cluster in known:
+    if cluster in known or (cluster and _was_ever_seen(bridge, cluster)):
         return cluster
     if not known:
         raise UsageError(
-            "no cluster has been looked at yet",
+            "no cluster has been looked at in the last 30 days",
             hint="declare one in clusters.toml, then: gateway collect; or: gateway demo cluster",
         )
     if cluster:
@@ -41,3 +44,9 @@ def chosen(bridge: UnifiedQueryBridge, cluster: str) -> str:
     if len(known) > 1:
         raise UsageError("which cluster?", hint=f"--cluster, one of: {', '.join(known)}")
     return known[0]
+
+
+def _was_ever_seen(bridge: UnifiedQueryBridge, cluster: str) -> bool:
+    return bool(
+        bridge.rows("SELECT time FROM collection_ticks WHERE cluster = $1 LIMIT 1", [cluster])
+    )

@@ -64,7 +64,7 @@ def test_before_anything_was_collected(
 ) -> None:
     result = ask(settings, *arguments, *(["--json"] if as_json else []))
     assert isinstance(result.exception, GatewayError)
-    assert result.exception.message == "no cluster has been looked at yet"
+    assert result.exception.message == "no cluster has been looked at in the last 30 days"
     assert "gateway collect" in result.exception.hint
     assert result.stdout == ""
 

@@ -19,6 +19,7 @@ from gateway_assets.rollups.drain import drain
 from gateway_assets.settings import Settings
 from gateway_assets.simulated.cluster import SimulatedCluster
 from gateway_assets.simulated.model import Query
+from gateway_assets.starrocks.definitions import Every
 from gateway_assets.tables import TABLES
 from tests.collect.watching import declared
 
@@ -57,8 +58,9 @@ def live(
             if number:
                 simulated.step(30)
             moment = start + number * TICK
-            window = next_window(until, moment)
-            observed = _at(watched.look(moment, due(moment, TICK), window), moment)
+            groups = due(moment, TICK)
+            window = next_window(until, moment) if Every.SLOW in groups else None
+            observed = _at(watched.look(moment, groups, window), moment)
             until = observed.window[1] if observed.window else until
             rows, memory = rows_of(observed, memory)
             journal.keep(Ticked(moment, rows, {"simulated": memory}))

@@ -187,11 +187,13 @@ def test_jobs_and_slow_queries(bridge: UnifiedQueryBridge, settings: Settings) -
 
 
 def test_the_only_cluster_need_not_be_named(bridge: UnifiedQueryBridge, settings: Settings) -> None:
+    ticks(settings, NOON - 31 * clock.DAY, cluster="old")
     with pytest.raises(UsageError, match="no cluster has been looked at"):
         chosen(bridge, "")
+    assert chosen(bridge, "old") == "old"
     ticks(settings, NOON)
     assert chosen(bridge, "") == "red"
-    with pytest.raises(UsageError, match="no cluster 'blue'"):
+    with pytest.raises(UsageError, match="there is no cluster 'blue'"):
         chosen(bridge, "blue")
     ticks(settings, NOON, cluster="blue")
     assert names(bridge) == ["blue", "red"]

@@ -17,7 +17,7 @@ from gateway_assets.clusters.history import history
 from gateway_assets.clusters.latency import PERCENTILES, latency
 from gateway_assets.clusters.nodes import nodes
 from gateway_assets.clusters.overview import overview
-from gateway_assets.settings import load_settings
+from gateway_assets.settings import Settings, load_settings
 from gateway_assets.simulated.cluster import SimulatedCluster
 from tests.clusters.lived import TICK, Lived, live
 from tests.traffic import TODAY
@@ -147,3 +147,30 @@ def test_the_overview_is_of_the_last_look(told: Told) -> None:
     assert [node["role"] for node in shown[:3]] == ["FOLLOWER", "FOLLOWER", "LEADER"]
     (before,) = overview(told.bridge, NAME, told.lived.start + 60 * TICK)
     assert before["leader"] != one["leader"]
+
+
+@pytest.mark.parametrize(
+    ("version", "measured"), [("3.3.10", "table_bytes"), ("3.5.2", "storage_bytes")]
+)
+def test_a_cluster_that_keeps_its_data_in_object_storage(
+    settings: Settings, version: str, measured: str
+) -> None:
+    """Old versions do not say how large the objects are."""
+    begin = MIDNIGHT - 10 * TICK
+    with SimulatedCluster(1, 2, 1, seed=3, version=version, shared_data=True, start=begin) as one:
+        before = sum(table.bytes for table in one.world.tables)
+        lived = live(one, settings, 21)
+        stored = sum(table.bytes for table in one.world.tables)
+    assert stored > before
+    with UnifiedQueryBridge(settings) as bridge:
+        found = capacity(bridge, NAME, at=MIDNIGHT + clock.DAY)
+        assert (found.mode, found.measured, found.total, found.first) == (
+            "shared-data", measured, None, None,
+        )  # fmt: skip
+        assert found.used == pytest.approx(stored, rel=0.01)  # written as 15.6GB
+        (shown,) = overview(bridge, NAME, lived.end)
+        assert (shown["is_shared_data"], shown["cn_alive"]) == (1, 1)
+        assert "disk_full" not in {one.rule for one in findings(bridge, NAME, lived.end)}
+        days = growth(bridge, NAME, MIDNIGHT - clock.DAY, MIDNIGHT + clock.DAY)
+        grown = measured.replace("bytes", "growth_days")
+        assert [day[grown] for day in days] == [None, 1]
