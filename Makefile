@@ -24,7 +24,7 @@ check: setup     ## format, lint, types, imports
 	$(BIN)/lint-imports
 
 test: check      ## everything that must hold
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 bench: setup     ## speed beside what would be used otherwise, as ratios
 	for name in load tiering bridge capture; do $(BIN)/python bench/$$name.py || exit 1; done
