@@ -52,14 +52,16 @@ def _capture_is_complete(
     table: Table, source: Source, settings: Settings
 ) -> dg.AssetChecksDefinition:
     def look(connection: sqlite3.Connection) -> Found:
+        if not loaded_since(connection, table, 0)[0]:
+            return True, {"files": 0}  # this host has no capture
         files, incomplete = loaded_since(connection, table, clock.now() - clock.DAY)
         share = round(incomplete / files, 6) if files else 0.0
         figures = {"files": files, "incomplete_files": incomplete, "incomplete_share": share}
         return files > 0 and not incomplete, figures
 
     about = (
-        "Files came in during the last 24 hours, and all of them are complete: no capture was "
-        "interrupted and no event was lost before it was counted."
+        "Files came in during the last 24 hours, if ever any did, and all of them are complete: "
+        "no capture was interrupted and no event was lost before it was counted."
     )
     return _warning(COMPLETE, source, settings, about, look)
 

@@ -82,6 +82,9 @@ def test_the_way_of_a_row(gateway: Gateway, settings: Settings) -> None:
     assert json.loads(gateway("archive", "run", "ip_traffic", "--json").out)[0]["rows"] == 240
     traffic, *_ = json.loads(gateway("tables", "--json").out)
     assert (traffic["hot_rows"], traffic["cold_rows"], traffic["days"]) == (960, 240, 10)
+    *filled, empty = gateway("tables").out.splitlines()
+    assert len(filled) == 4
+    assert empty.startswith("Empty: metrics_snapshots, ")
     assert gateway("archive", "verify").code == 0
     restored = json.loads(gateway("archive", "restore", "ip_traffic", OLD, "--json").out)
     assert restored["rows"] == 120
