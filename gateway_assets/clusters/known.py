@@ -37,7 +37,7 @@ def chosen(bridge: UnifiedQueryBridge, cluster: str) -> str:
     if not known:
         raise UsageError(
             "no cluster has been looked at in the last 30 days",
-            hint="declare one in clusters.toml, then: gateway collect; what has landed becomes rows "
+            hint="declare one in clusters.toml, then: gateway collect; what landed becomes rows "
             "by: gateway load. Or, to try it: gateway demo cluster --collect",
         )
     if cluster:

@@ -34,11 +34,9 @@ LOSSES = 2  # of sessions in one look, after which the rest of the statements is
 _GRACE = 0.03  # of a look: for calls that were ended at its end to say so
 _EXTRAS = "?with_materialized_view_metrics=minified&with_user_connections=minified"
 _ALWAYS = ("frontends", "backends")  # without them there is no look
-# A statement, table, column or variable that this version does not have; rights that are missing.
-_RESTING_CODES = frozenset(
-    {1044, 1045, 1049, 1051, 1054, 1064, 1109, 1142, 1143, 1146, 1193, 1227, 1235}
-    | {5203, 5501, 5502}
-)
+# A statement, table, column or variable that this version does not have: nothing is wrong.
+_LACKING_CODES = frozenset({1049, 1051, 1054, 1064, 1109, 1146, 1193, 1235, 5501, 5502})
+_DENIED_CODES = frozenset({1044, 1045, 1142, 1143, 1227, 5203})
 _INSTEAD = (("fe_metrics", ("fe",)), ("be_metrics", ("be", "cn")))
 
 
@@ -313,8 +311,10 @@ class Watched:
             look.errors.append(f"{query.name}: {problem}; asked without the leader")
             self._ask(session, query, look, window)
             return
-        look.errors.append(f"{query.name}: {problem}")
-        if problem.code in _RESTING_CODES and query.name not in _ALWAYS:
+        is_lacking = problem.code in _LACKING_CODES and query.name not in _ALWAYS
+        if not is_lacking:
+            look.errors.append(f"{query.name}: {problem}")
+        if is_lacking or (problem.code in _DENIED_CODES and query.name not in _ALWAYS):
             self._rest(query.name)
 
     def _rest(self, name: str) -> None:

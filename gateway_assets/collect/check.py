@@ -45,6 +45,15 @@ def check(cluster: Cluster, limits: Limits) -> list[Finding]:
         for query in QUERIES
         if query.name in observed.answers and query.every is not Every.INSTEAD
     ]
+    lacking = [
+        query.name
+        for query in QUERIES
+        if query.name not in observed.answers
+        and query.every is not Every.INSTEAD
+        and not any(error.startswith(f"{query.name}:") for error in observed.errors)
+    ]
+    if lacking:
+        findings.append(Finding(None, "this version does not have: " + ", ".join(lacking)))
     return [*findings, Finding(True, "answered: " + ", ".join(answered))]
 
 
