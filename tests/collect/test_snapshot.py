@@ -68,6 +68,29 @@ def test_counters_are_what_they_grew() -> None:
     assert (row["coverage"], row["resets"]) == (1.0, 0)
 
 
+def test_seconds_are_those_that_the_counters_cover() -> None:
+    """Pages come later than their tick, most of all at a first look."""
+    answers = {"frontends": [frontend(1), frontend(2)], "backends": [backend(1)]}
+    looks = []
+    for number, late in enumerate((3.2, 0.3, 0.3)):
+        at = START + number * TICK
+        pages = {
+            FE1: page(query_total=10 * 30 * number),
+            FE2: page(query_total=20 * 30 * number),
+            BE1: page(be_load_rows=1),
+        }
+        one = look(answers, pages, at=at)
+        moments = {"fe": at + int(late * clock.SECOND), "be": at + 9 * clock.SECOND}
+        scrapes = {
+            node: each._replace(moment=moments[node.kind]) for node, each in one.scrapes.items()
+        }
+        looks.append(one._replace(scrapes=scrapes))
+    rows = [snapshot(each) for each in run(*looks)]
+    assert [row["seconds"] for row in rows] == [None, 27.1, 30.0]
+    for row in rows[1:]:
+        assert row["query_total"] / row["seconds"] == pytest.approx(row["qps"])
+
+
 def test_a_frontend_that_is_new_covers_nothing_yet() -> None:
     row = two(
         {FE1: page(query_total=100)},
