@@ -88,7 +88,7 @@ def test_seconds_are_those_that_the_counters_cover() -> None:
     rows = [snapshot(each) for each in run(*looks)]
     assert [row["seconds"] for row in rows] == [None, 27.1, 30.0]
     for row in rows[1:]:
-        assert row["query_total"] / row["seconds"] == pytest.approx(row["qps"])
+        assert row["query_total"] / row["seconds"] == pytest.approx(row["qps"], abs=0.001)
 
 
 def test_a_frontend_that_is_new_covers_nothing_yet() -> None:
@@ -159,7 +159,7 @@ def test_trap_07_a_frontend_that_was_away_comes_with_its_growth() -> None:
     rows = [snapshot(each) for each in run(*looks)]
     assert [row["query_total"] for row in rows[1:]] == [60] * 20 + [60 + 210]
     assert [row["coverage"] for row in rows[1:]] == [0.5] * 20 + [1.0]
-    assert rows[21]["qps"] == pytest.approx(2 + 210 / 630)
+    assert rows[21]["qps"] == pytest.approx(2 + 210 / 630, abs=0.001)
 
 
 def test_a_body_that_was_cut_gives_no_smaller_sums_and_no_resets() -> None:
@@ -269,7 +269,7 @@ def test_a_real_page_of_a_leader() -> None:
     rows = run(look({"frontends": [frontend(1)]}, {FE1: text}))[0]
     row = snapshot(rows)
     assert (row["connections"], row["txn_running"], row["txn_running_max"]) == (17, 3, 3)
-    assert row["heap_max_pct"] == pytest.approx(100 * 156375280 / 8476557312)
+    assert row["heap_max_pct"] == pytest.approx(100 * 156375280 / 8476557312, abs=0.005)
     assert row["fe_threads_max"] == 162
     assert tick(rows)["bytes"] == len(text.encode())
     assert tick(rows)["bad_lines"] == 0
