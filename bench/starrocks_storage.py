@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import statistics
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -136,7 +137,7 @@ def daily(clusters: int = 100, rounds: int = 3) -> None:
                 table = next(table for table in LOADED if table.name == name)
                 with writing(connection):
                     connection.executemany(insert_statement(table), ((None, *row) for row in rows))
-            took = []
+            took, cpu = [], time.process_time()
             for _ in range(rounds):
                 progress("computing the day")
                 with writing(connection):
@@ -145,6 +146,7 @@ def daily(clusters: int = 100, rounds: int = 3) -> None:
                         (DAILY_SNAPSHOTS.name, FIRST),
                     )
                 took.append(seconds(lambda: drain(connection, DAILY_SNAPSHOTS, settings)))
+            cpu = (time.process_time() - cpu) / rounds
             made = connection.execute("SELECT count(*) FROM daily_snapshots").fetchone()
             assert made == (clusters,), made
             counts = [
@@ -153,7 +155,10 @@ def daily(clusters: int = 100, rounds: int = 3) -> None:
             ]
     progress()
     print_table([f"a day of {clusters} clusters", "rows"], counts)
-    aims(("day computed, s", statistics.median(took), "<=", 5))
+    aims(
+        ("day computed, s", statistics.median(took), "<=", 5),
+        ("the same, CPU s: what it takes alone", cpu, "<=", 5),
+    )
 
 
 def _day_of_many(clusters: int) -> dict[str, Iterator[Row]]:
@@ -166,12 +171,12 @@ def _day_of_many(clusters: int) -> dict[str, Iterator[Row]]:
     looked = ("ok", 120, "10.0.0.1:9030", "10.0.0.1:9030", 13, 13, 86_669, 0, 0, None)
     return {
         "metrics_snapshots": (
-            (time, name, *state[:-1], random.randrange(10_000)) for time in ticks for name in names
+            (at, name, *state[:-1], random.randrange(10_000)) for at in ticks for name in names
         ),
-        "collection_ticks": ((time, name, *looked) for time in ticks for name in names),
+        "collection_ticks": ((at, name, *looked) for at in ticks for name in names),
         "latency_histogram": (
-            (time, name, bucket, 1 + bucket % 30)
-            for time in ticks[::10]
+            (at, name, bucket, 1 + bucket % 30)
+            for at in ticks[::10]
             for name in names
             for bucket in range(100, 300)
         ),
