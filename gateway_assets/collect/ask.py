@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import NamedTuple
 
 from gateway_assets import clock
@@ -290,16 +290,19 @@ class Watched:
         """Ask in the spelling that answered last, else in the others. Raises Lost."""
         if self._is_resting(query.name):
             return
-        if is_windowed(query) and session.shift is None:
-            look.errors.append(f"{query.name}: left out, the server's time zone is unknown")
+        zone = session.zone_of(is_stored=query.is_stored)
+        if is_windowed(query) and zone is None:
+            look.errors.append(f"{query.name}: left out, the time zone of its times is unknown")
             return
         known = self._spelling.get(query.name, 0)
         spellings = [known, *(n for n in range(len(query.statements)) if n != known)]
         problem: Refused | None = None
         for number in spellings:
-            statement = _filled(query.statements[number], self.cluster, session, window)
+            statement = _filled(query.statements[number], self.cluster, zone, window)
             try:
-                look.answers[query.name] = session.ask(statement, look.seconds_left)
+                look.answers[query.name] = session.ask(
+                    statement, look.seconds_left, is_stored=query.is_stored
+                )
             except Refused as error:
                 problem = problem or error
             else:
@@ -357,10 +360,10 @@ def shortened(errors: list[str]) -> list[str]:
 
 
 def _filled(
-    statement: str, cluster: Cluster, session: Session, window: tuple[int, int] | None
+    statement: str, cluster: Cluster, zone: tzinfo | None, window: tuple[int, int] | None
 ) -> str:
     since, until = (
-        session.written(datetime.fromtimestamp(moment / clock.SECOND, UTC))
+        f"{datetime.fromtimestamp(moment / clock.SECOND, zone or UTC):%Y-%m-%d %H:%M:%S}"
         for moment in window or (0, 0)
     )
     return statement.format(

@@ -63,7 +63,7 @@ def derived(seen: Seen, grown: dict[str, Grown], seconds: float | None) -> dict[
     heaps = [heap_pct(seen.metrics.get(each.node.key)) for each in frontends]
     has_growth = any(each.is_known for each in grown.values())
     return {
-        "seconds": seconds if has_growth else None,
+        "seconds": seconds if has_growth and seconds and seconds > 0 else None,
         "coverage": _coverage(seen, grown),
         "resets": sum(each.has_reset for each in grown.values()) if has_growth else None,
         "is_leader_view": observed.is_leader_view,

@@ -8,6 +8,7 @@ counted twice or lost.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from statistics import median
 from typing import Any
 
 from gateway_assets.clock import SECOND
@@ -39,6 +40,7 @@ TICK = 30 * SECOND
 _COUNTERS = tuple(metric.column for metric in METRICS if metric.is_counter)
 _SLOW = frozenset(query.name for query in QUERIES if query.every is Every.SLOW)
 _FORGOTTEN = 86_400 * SECOND  # counters of a node that is no longer listed
+_TENTH = SECOND // 10
 _LINES = 50  # of errors in a row, each of so many characters
 _LINE = 300
 
@@ -70,8 +72,8 @@ def _looked(seen: Seen, memory: Memory, said: list[str]) -> tuple[Rows, Memory]:
         (each.heartbeat for each in seen.alive("fe", "be")), observed.moment
     )
     growths, counters = _grown(seen, offset, memory.get("counters", {}))
-    taken = memory.get("taken")
-    seconds = None if taken is None else (observed.time - taken) / SECOND
+    before, taken = memory.get("taken"), _taken(seen)
+    seconds = None if before is None or taken is None else (taken - before) / SECOND
     snapshot = {
         "time": observed.time,
         "cluster": observed.cluster,
@@ -95,7 +97,7 @@ def _looked(seen: Seen, memory: Memory, said: list[str]) -> tuple[Rows, Memory]:
         slow_queries.SOURCE: slow,
     }
     return {source.name: _fitted(source, each, said) for source, each in rows.items() if each}, {
-        "taken": observed.time if seen.metrics else taken,
+        "taken": before if taken is None else taken,
         "counters": counters,
         "nodes": nodes.memory,
         "latencies": until,
@@ -122,6 +124,16 @@ def _grown(
         kind = node.node.kind if node else kinds[key]
         growths[key], counters[key] = grown(kind, metrics, started, memory.get(key))
     return growths, counters
+
+
+def _taken(seen: Seen) -> int | None:
+    """When the counters were taken, to tenths of a second: the middle of the frontends, which count
+    queries. That is later than the tick, most of all at a first look. Of one row to the next, so
+    that the seconds of all rows are the whole time.
+    """
+    frontends = [page.moment for key, page in seen.metrics.items() if key.startswith("fe:")]
+    moments = frontends or [page.moment for page in seen.metrics.values()]
+    return round(median(moments) / _TENTH) * _TENTH if moments else None
 
 
 def _sum(growths: Iterable[Grown], column: str) -> int | None:

@@ -1,7 +1,9 @@
 """One session with a frontend: statements in, rows as texts by column name out, each in time.
 
 A frontend's clock zone is Asia/Shanghai unless it is told another; where it cannot be told, times
-are shifted here, so that all that leaves this file is UTC.
+are shifted here, so that all that leaves this file is UTC. The audit log's table has the times of
+the frontends' hosts, whatever a session's zone is: they write texts into a DATETIME column, by the
+zone that ``system_time_zone`` names (fe-plugins-auditloader, AuditLoaderPlugin.java).
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import socket
 import ssl
 import time
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 
 import pymysql
@@ -22,6 +24,7 @@ from gateway_assets.collect.config import Cluster, split_address
 from gateway_assets.collect.deadline import connected, shut_down_at
 from gateway_assets.collect.observed import Record
 from gateway_assets.errors import ConfigError
+from gateway_assets.starrocks import formats
 
 MOST_BYTES = 32 * 2**20
 MOST_ROWS = 200_000
@@ -52,7 +55,8 @@ class Session:
         self.frontend = frontend
         self.notes: list[str] = []
         self.is_forwarded = False
-        self.shift: timedelta | None = timedelta(0)  # of the server's times to UTC; None: unknown
+        self.zone: tzinfo | None = UTC  # of the server's times; None: unknown
+        self._stored: list[tzinfo | None] = []  # once it was asked for
         self._seconds = seconds
         self._connection = _unconnected(cluster, frontend, seconds)
         host, port = split_address(frontend)
@@ -71,16 +75,24 @@ class Session:
             self.close()
             raise
 
-    def ask(self, statement: str, left: float = math.inf) -> list[Record]:
-        """All rows; times in UTC, unless ``shift`` is unknown. Raises Refused, or Lost."""
+    def ask(
+        self, statement: str, left: float = math.inf, *, is_stored: bool = False
+    ) -> list[Record]:
+        """All rows; times in UTC, unless their zone is unknown. Raises Refused, or Lost."""
+        zone = self.zone_of(is_stored=is_stored)
         rows = self._ask(statement, left)
-        if not self.shift:
+        if zone in {None, UTC}:
             return rows
-        return [{name: self._in_utc(value) for name, value in row.items()} for row in rows]
+        return [{name: _in_utc(value, zone) for name, value in row.items()} for row in rows]
 
-    def written(self, moment: datetime) -> str:
-        """A moment of UTC as the server reads it, where its zone is known."""
-        return (moment - (self.shift or timedelta(0))).strftime("%Y-%m-%d %H:%M:%S")
+    def zone_of(self, *, is_stored: bool) -> tzinfo | None:
+        """The zone of times, or of those that the frontends' hosts have stored; None: unknown.
+
+        The latter is asked for once. Raises Lost.
+        """
+        if is_stored and not self._stored:
+            self._stored.append(self._zone_of_hosts())
+        return self._stored[0] if is_stored else self.zone
 
     def own_view(self) -> None:
         """Let the frontend answer from what it knows itself, for there is no leader to ask."""
@@ -107,7 +119,7 @@ class Session:
         self.is_forwarded = not self._set(_FORWARD)
         refused = self._set(_ZONE)
         if refused:
-            self.shift = self._measured_shift()
+            self.zone = self._measured_zone()
 
     def _set(self, spellings: tuple[str, ...]) -> str:
         """The reason when every spelling is refused."""
@@ -122,23 +134,26 @@ class Session:
         self.notes.append(reason)
         return reason
 
-    def _measured_shift(self) -> timedelta | None:
-        """What must be added to the server's times, in quarters of an hour as zones are."""
+    def _zone_of_hosts(self) -> tzinfo | None:
+        try:
+            rows = self._ask("SHOW VARIABLES LIKE 'system_time_zone'")
+        except Refused:
+            return None
+        return formats.zone(next((row.get("Value") for row in rows), None))
+
+    def _measured_zone(self) -> tzinfo | None:
+        """By what its clock says, to quarters of an hour as zones are."""
         try:
             (row,) = self._ask("SELECT now() AS here, utc_timestamp() AS utc")
             here, utc = (datetime.fromisoformat(row[name] or "") for name in ("here", "utc"))
         except (Refused, ValueError, KeyError) as error:
             self.notes.append(f"the zone of times is unknown: {_one_line(error)}")
             return None
-        quarters = round((utc - here) / timedelta(minutes=15))
-        return quarters * timedelta(minutes=15)
-
-    def _in_utc(self, value: str | None) -> str | None:
-        if value is None or self.shift is None or not _IS_TIME.fullmatch(value):
-            return value
-        with suppress(ValueError):  # such as 0000-00-00 00:00:00
-            value = str(datetime.fromisoformat(value[:19]) + self.shift) + value[19:]
-        return value
+        ahead = round((here - utc) / timedelta(minutes=15)) * timedelta(minutes=15)
+        if abs(ahead) < timedelta(days=1):
+            return timezone(ahead)
+        self.notes.append(f"the zone of times is unknown: {here} is no time of {utc} UTC")
+        return None
 
     def _ask(self, statement: str, left: float = math.inf) -> list[Record]:
         deadline = time.monotonic() + min(self._seconds, left)
@@ -196,6 +211,15 @@ def _unconnected(cluster: Cluster, frontend: str, seconds: float) -> _Bounded:
         raise Lost(error.message) from None
     except OSError as error:
         raise Lost(f"{cluster.tls}: {_one_line(error)}") from None
+
+
+def _in_utc(value: str | None, zone: tzinfo | None) -> str | None:
+    if value is None or not _IS_TIME.fullmatch(value):
+        return value
+    with suppress(ValueError, OverflowError):  # such as 0000-00-00 00:00:00
+        moment = datetime.fromisoformat(value[:19]).replace(tzinfo=zone)
+        value = f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}" + value[19:]
+    return value
 
 
 def _peer(sock: socket.socket) -> str:

@@ -51,9 +51,9 @@ def answer(
             return _other(world, fe, manners, session, statement)
         failed = ""
         try:
-            audit_zone = manners.audit_zone or session.time_zone
-            asked = Asked(world, fe, session.time_zone, audit_zone, statement)
-            return select(asked, _values(fe, manners, session))
+            values = _values(fe, manners, session)
+            asked = Asked(world, fe, session.time_zone, values["system_time_zone"], statement)
+            return select(asked, values)
         except SqlError:
             failed = "query_analysis_err"
             raise
@@ -116,6 +116,7 @@ def _values(fe: Frontend, manners: Manners, session: Session) -> dict[str, str]:
         "lower_case_table_names": "0",
         "max_allowed_packet": "33554432",
         "time_zone": session.time_zone,
+        "system_time_zone": manners.audit_zone or session.time_zone,
     }
     spelling = "forward_to_leader" if fe.release >= _NEW_SPELLING else "forward_to_master"
     given[spelling] = "false"

@@ -33,18 +33,21 @@ TICKS = {Every.FAST: 1, Every.MEDIUM: 4, Every.SLOW: 10}
 class Query(NamedTuple):
     """A statement, and its spellings in other versions; the first that a server knows answers.
 
-    ``{since}`` and ``{until}`` stand for moments as ``YYYY-MM-DD HH:MM:SS`` in UTC, ``{user}`` for
-    the user who asks, ``{slow}`` for milliseconds, ``{wanted}`` for quoted names of metrics: the
-    whole table would be thousands of rows.
+    ``{since}`` and ``{until}`` stand for moments as ``YYYY-MM-DD HH:MM:SS``, ``{user}`` for the
+    user who asks, ``{slow}`` for milliseconds, ``{wanted}`` for quoted names of metrics: the whole
+    table would be thousands of rows.
+
+    ``is_stored``: its times are those of a DATETIME column, which no session's zone changes.
     """
 
     name: str
     every: Every
     statements: tuple[str, ...]
+    is_stored: bool = False
 
 
-def _ask(name: str, every: Every, *statements: str) -> Query:
-    return Query(name, every, statements)
+def _ask(name: str, every: Every, *statements: str, is_stored: bool = False) -> Query:
+    return Query(name, every, statements, is_stored)
 
 
 _INFO = "information_schema"
@@ -115,6 +118,7 @@ QUERIES = (
         f"count(*) AS QUERIES FROM {_AUDIT} "
         "WHERE isQuery = 1 AND state = 'EOF' AND `user` <> '{user}' "
         "AND `timestamp` >= '{since}' AND `timestamp` < '{until}' GROUP BY BUCKET",
+        is_stored=True,
     ),
     _ask(
         "slow_queries",
@@ -124,6 +128,7 @@ QUERIES = (
         "WHERE isQuery = 1 AND `user` <> '{user}' AND queryTime >= {slow} "
         "AND `timestamp` >= '{since}' AND `timestamp` < '{until}' "
         "ORDER BY queryTime DESC LIMIT 20",
+        is_stored=True,
     ),
     _ask(
         "fe_metrics",

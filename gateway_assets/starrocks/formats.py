@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from gateway_assets.clock import SECOND
 
@@ -24,6 +25,8 @@ _CACHE = re.compile(r"DiskUsage:\s*([^/,]+(?:,\d+[^/,]*)?)/\s*(.*?)\s*(?:,\s*[A-
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d{1,6})?", re.ASCII)
+_OFFSET = re.compile(r"(?:GMT|UTC)?([+-])(\d{1,2})(?::?(\d\d))?", re.ASCII)
+_ALIASES = {"Z": "UTC", "CST": "Asia/Shanghai"}  # StarRocks' own meaning of CST
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DIGITS = 40  # of a whole number; longer ones are no amount of anything
 
@@ -125,6 +128,19 @@ def zone_offset(heartbeats: Iterable[int | None], now: int) -> int | None:
     offset = round(ahead / _HALF_HOUR) * _HALF_HOUR
     is_clear = abs(ahead - offset) <= _NEAR and 0 < abs(offset) <= _FARTHEST
     return offset if is_clear else None
+
+
+def zone(text: str | None) -> tzinfo | None:
+    """The time zone of ``Asia/Shanghai``, ``CST`` or ``GMT+08:00``; None where it is not known."""
+    name = known(text) or ""
+    if match := _OFFSET.fullmatch(name):
+        ahead = timedelta(hours=int(match[2]), minutes=int(match[3] or 0))
+        sign = -1 if match[1] == "-" else 1
+        return timezone(sign * ahead) if ahead < timedelta(days=1) else None
+    try:
+        return ZoneInfo(_ALIASES.get(name, name))
+    except (KeyError, OSError, ValueError):  # no such name, or one that is no name
+        return None
 
 
 def data_cache(text: str | None) -> Cache | None:

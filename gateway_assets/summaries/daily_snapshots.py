@@ -231,7 +231,7 @@ def _tick_statement(rows: str) -> str:
 
 def _latencies(connection: sqlite3.Connection, rows: str) -> dict[str, dict[int, int]]:
     counts: dict[str, dict[int, int]] = {}
-    query = f"SELECT cluster, bucket, sum(queries) FROM {rows} GROUP BY cluster, bucket"
+    query = f"SELECT cluster, bucket, sum(queries) FROM {rows} GROUP BY bucket, cluster"
     for cluster, bucket, queries in connection.execute(query):
         counts.setdefault(cluster, {})[bucket] = queries
     return counts

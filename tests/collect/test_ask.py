@@ -188,14 +188,37 @@ def test_without_a_leader_the_frontend_tells_what_it_knows() -> None:
     assert observed.is_leader_view in {None, False} or observed.leader
 
 
-def test_no_window_is_asked_for_in_a_zone_that_is_unknown() -> None:
+@pytest.mark.parametrize(
+    ("name", "on"), [("task_runs", "SELECT now()"), ("latencies", "SHOW VARIABLES")]
+)
+def test_no_window_is_asked_for_in_a_zone_that_is_unknown(name: str, on: str) -> None:
     with SimulatedCluster(1, 1) as simulated, watched(simulated) as each:
         simulated.refuses_time_zone = True
-        simulated.fault(simulated.frontends[0], "empty", "sql", on="SELECT now()")
+        simulated.fault(simulated.frontends[0], "empty", "sql", on=on)
         observed = each.look(simulated.now, FAST, next_window(None, simulated.now))
     assert observed.answers["backends"]
-    assert "latencies" not in observed.answers
-    assert any("latencies: left out" in line for line in observed.errors)
+    assert name not in observed.answers
+    assert any(f"{name}: left out" in line for line in observed.errors)
+
+
+def test_windows_of_the_audit_table_are_of_its_own_zone() -> None:
+    """The same queries, at the same times, whichever zone the frontends' hosts are in."""
+
+    def seen(zone: str) -> tuple[int, list[str | None]]:
+        with (
+            SimulatedCluster(1, 1, seed=3, start=MIDNIGHT) as simulated,
+            watched(simulated, slow_query_ms=200) as each,
+        ):
+            simulated.manners.audit_zone = zone
+            simulated.step(600)
+            observed = each.look(simulated.now, FAST, (MIDNIGHT, MIDNIGHT + 5 * MINUTE))
+            queries = sum(int(row["QUERIES"] or 0) for row in observed.answers["latencies"])
+            return queries, [row["timestamp"] for row in observed.answers["slow_queries"]]
+
+    here, there = seen("UTC"), seen("Asia/Shanghai")
+    assert here == there
+    assert here[0] > 1000
+    assert len(here[1]) == 20
 
 
 def test_times_of_a_server_that_keeps_its_zone_are_shifted() -> None:

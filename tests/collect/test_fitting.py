@@ -40,6 +40,14 @@ def test_values(values: dict[str, object], wanted: tuple[object, ...], lines: in
     assert len(said) == lines
 
 
+@pytest.mark.parametrize(
+    ("unit", "wanted"), [("%", 12.35), ("ms", 12.3), ("s", 12.346), ("1/s", 12.346), ("", 12.3457)]
+)
+def test_no_more_decimals_than_are_known(unit: str, wanted: float) -> None:
+    column = Column("share", Kind.REAL, "", unit, nullable=True)
+    assert fitting(SOURCE._replace(columns=(column,)), {"share": 12.345678}, []) == (wanted,)
+
+
 @pytest.mark.parametrize("values", [{}, {"time": None}, {"time": -1}])
 def test_a_row_without_what_it_must_have_is_left_out_and_said(values: dict[str, object]) -> None:
     said: list[str] = []

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -187,9 +187,32 @@ def test_a_server_that_keeps_its_time_zone() -> None:
             {"t": "2026-11-20 17:02:03.5", "b": "at 2026-11-21 01:02:03"},
             {"t": "NULL", "b": None},
         ]
-        moment = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
-        assert session.written(moment) == "2026-11-21 01:00:00"
+        assert session.zone == timezone(timedelta(hours=8))
         session.close()
+
+
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "CST", "GMT+08:00", None])
+def test_what_hosts_have_stored_is_of_their_zone(zone: str | None) -> None:
+    """A session's zone does not change a DATETIME column; ``SET time_zone`` is taken here."""
+    heard: list[str] = []
+
+    def answer(statement: str) -> Rows | None:
+        heard.append(statement)
+        if statement.startswith("SET"):
+            return None
+        if "system_time_zone" in statement:
+            return ("Variable_name", "Value"), [("system_time_zone", zone)] if zone else []
+        return ("t",), [("2026-11-21 01:02:03",)]
+
+    with serving(mysql(answer)) as port:
+        session = opened(port)
+        for _ in range(2):
+            stored = session.ask("SELECT 1", is_stored=True)
+            assert stored == [{"t": "2026-11-20 17:02:03" if zone else "2026-11-21 01:02:03"}]
+        assert session.ask("SELECT 1") == [{"t": "2026-11-21 01:02:03"}]
+        assert (session.zone_of(is_stored=True) is None) == (zone is None)
+        session.close()
+    assert sum("system_time_zone" in statement for statement in heard) == 1
 
 
 def test_an_unknown_time_zone_is_said() -> None:
@@ -200,7 +223,7 @@ def test_an_unknown_time_zone_is_said() -> None:
 
     with serving(mysql(answer)) as port:
         session = opened(port)
-        assert session.shift is None
+        assert session.zone is None
         assert any("zone of times is unknown" in note for note in session.notes)
         assert session.ask("SHOW BACKENDS") == [{"t": "2026-11-21 01:02:03"}]
         session.close()

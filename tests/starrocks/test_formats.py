@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -96,6 +97,21 @@ def test_trap_20_numbers_are_exact_where_they_are_whole(text: str, wanted: float
     assert found == wanted
     assert type(found) is type(wanted)
     assert formats.whole(text) == (wanted if isinstance(wanted, int) else None)
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"),
+    [
+        ("Asia/Shanghai", 8), ("CST", 8), ("PRC", 8), ("UTC", 0), ("Etc/UTC", 0), ("Z", 0),
+        ("GMT", 0), ("GMT+08:00", 8), ("+05:30", 5.5), ("-3:30", -3.5), ("UTC-9", -9),
+        ("Mars/Olympus", None), ("../etc/passwd", None), ("+99:00", None), ("NULL", None),
+        ("", None), (None, None),
+    ],
+)  # fmt: skip
+def test_zones(text: str | None, hours: float | None) -> None:
+    found = formats.zone(text)
+    offset = found.utcoffset(datetime(2026, 1, 1)) if found else None
+    assert offset == (None if hours is None else timedelta(hours=hours))
 
 
 def test_flags() -> None:
