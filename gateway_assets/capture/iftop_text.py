@@ -18,7 +18,6 @@ and hosts have been in a block before, and what they mean is remembered.
 from __future__ import annotations
 
 import re
-import zlib
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -38,7 +37,7 @@ class Pair(NamedTuple):
 
 class Block(NamedTuple):
     pairs: tuple[Pair, ...]  # those that exchanged anything
-    crc32: int  # of the pairs' lines, with all their columns
+    hash: int  # of the pairs' lines, with all their columns; of this process only
     adds: bool  # so much that a cumulative column must differ from the block before
 
     def same_lines(self, before: Block | None) -> bool:
@@ -78,20 +77,27 @@ class IftopText:
         self._pairs: list[Pair] = []
         self._sent: int | None = None
         self._seen = False
-        self._crc32 = 0
+        self._hash = 0
         self._adds = False
 
     def feed(self, line: str) -> Block | None:
         """The block that this line ends, if it ends one."""
-        if line.startswith("#"):
-            return None
         words = line.split()
+        if len(words) == 7 and words[2] == "=>" and line[0] != "#":
+            self._hash = hash((self._hash, line))
+            self._first(words[3], words[6])
+        elif len(words) == 6 and words[1] == "<=" and line[0] != "#":
+            self._hash = hash((self._hash, line))
+            self._second(*words)
+        elif not line.startswith("#"):
+            return self._seldom(words)
+        return None
+
+    def _seldom(self, words: list[str]) -> Block | None:
         if "=>" in words:
-            self._note(line)
-            self._first(words)
+            self._first("", "")
         elif "<=" in words:
-            self._note(line)
-            self._second(words)
+            self._second("", "", "", "", "", "")
         elif words[:2] == ["#", "Host"]:
             return self._begin()
         elif words[:1] == ["Cumulative"] and self._seen:
@@ -107,38 +113,33 @@ class IftopText:
         self._seen = True
         return cut
 
-    def _first(self, words: list[str]) -> None:
-        self._drop_half()
-        is_whole = len(words) == 7 and words[2] == "=>"
-        self._sent = slot_bytes(words[3]) if is_whole else None
-        if self._sent is None:
+    def _first(self, rate: str, cumulative: str) -> None:
+        if self._sent is not None:
+            self.parse_errors += 1  # the line before had no second one
+        self._sent = sent = slot_bytes(rate)
+        if sent is None:
             self.parse_errors += 1
-        elif self._sent and not self._adds:
-            self._adds = _shows(self._sent, words[6])
+        elif sent and not self._adds:
+            self._adds = _shows(sent, cumulative)
 
-    def _second(self, words: list[str]) -> None:
+    def _second(self, host: str, _: str, rate: str, _10: str, _40: str, cumulative: str) -> None:
         sent, self._sent = self._sent, None
         if sent is None:
             return
-        is_whole = len(words) == 6 and words[1] == "<="
-        received = slot_bytes(words[2]) if is_whole else None
-        remote = _address(words[0])
+        received, remote = slot_bytes(rate), _address(host)
         if received is None or remote is None:
             self.parse_errors += 1
         elif sent or received:
             self._pairs.append(Pair(remote, sent, received))
-            self._adds = self._adds or _shows(received, words[5])
+            self._adds = self._adds or _shows(received, cumulative)
 
     def _drop_half(self) -> None:
         self.parse_errors += self._sent is not None
         self._sent = None
 
-    def _note(self, line: str) -> None:
-        self._crc32 = zlib.crc32(line.encode(), self._crc32)
-
     def _end(self) -> Block:
         self._drop_half()
-        block = Block(tuple(self._pairs), self._crc32, self._adds)
-        self._pairs, self._crc32, self._adds = [], 0, False
+        block = Block(tuple(self._pairs), self._hash, self._adds)
+        self._pairs, self._hash, self._adds = [], 0, False
         self._seen = False
         return block

@@ -103,8 +103,7 @@ class Attributed:
         self._held = {}
         if not self._attribution:
             return [Delta(moment, ip, None, None, tx, rx) for ip, (tx, rx) in held.items()]
-        split = self._attribution.split
-        return [part for ip, (tx, rx) in held.items() for part in split(moment, ip, tx, rx)]
+        return self._attribution.divided(moment, held)
 
 
 def _say_without(error: OSError) -> None:

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -116,6 +116,21 @@ class Attribution:
         self._forget_absent({found.cookie for found in tcp})
         self._turn()
 
+    def divided(self, moment: int, remotes: Mapping[str, tuple[int, int]]) -> list[Delta]:
+        """The bytes of many remotes, sent and received, as ``split`` divides them.
+
+        Most remotes of a gateway talk to no socket here, and there may be thousands.
+        """
+        now, before, ended = self._now.moved, self._before.moved, self._ended
+        how = self._how_of_nobody()
+        deltas: list[Delta] = []
+        for remote, (tx, rx) in remotes.items():
+            if remote in now or remote in before or remote in ended:
+                deltas += self.split(moment, remote, tx, rx)
+            else:
+                deltas.append(Delta(moment, remote, None, None, tx, rx, None, how))
+        return deltas
+
     def split(self, moment: int, remote: str, tx: int, rx: int) -> Iterator[Delta]:
         """A remote's bytes as one delta per holder; they add up to exactly ``tx`` and ``rx``."""
         now, before = self._now.moved.get(remote), self._before.moved.get(remote)
@@ -161,9 +176,11 @@ class Attribution:
             if last is None:
                 return Delta(moment, remote, None, None, tx, rx, None, "ambiguous")
             return _delta(moment, remote, last, tx, rx, last.attribution)
+        return _delta(moment, remote, UNKNOWN, tx, rx, self._how_of_nobody())
+
+    def _how_of_nobody(self) -> str:
         all_known = self._now.complete and self._before.complete
-        how = "forwarded" if self._forwarding and all_known else "unknown"
-        return _delta(moment, remote, UNKNOWN, tx, rx, how)
+        return "forwarded" if self._forwarding and all_known else "unknown"
 
     def _count(self, found: TcpSocket) -> None:
         known, sent, received = self._sockets.get(found.cookie, (None, 0, 0))
