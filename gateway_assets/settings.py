@@ -179,6 +179,21 @@ class Settings(BaseSettings):
     capture_interval_seconds: int = Field(
         30, ge=1, le=3600, description="Length of one row's interval when capturing."
     )
+    collect_interval_seconds: int = Field(
+        30, ge=1, le=3600, description="How often clusters are looked at; divides an hour evenly."
+    )
+    collect_call_seconds: float = Field(
+        4,
+        ge=0.1,
+        le=60,
+        description="After how long one call of a cluster, a statement or a page, is given up.",
+    )
+    collect_tick_seconds: float = Field(
+        20, ge=0.5, le=600, description="After how long one look at a cluster is given up."
+    )
+    collect_max_threads: int = Field(
+        32, ge=1, le=1000, description="Nodes that are asked at the same time, of all clusters."
+    )
     geoip_databases: list[Path] = Field(
         default_factory=list,
         description="Databases (.mmdb) that tell where addresses are, or directories of such; "
@@ -200,6 +215,13 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, path: Path) -> Path:
         return path.expanduser().absolute()
+
+    @field_validator("collect_interval_seconds")
+    @classmethod
+    def _divides_an_hour(cls, seconds: int) -> int:
+        if 3600 % seconds:
+            raise ValueError("an hour must be a multiple of it, such as 10, 30 or 60")
+        return seconds
 
     @field_validator("geoip_databases")
     @classmethod
@@ -303,7 +325,7 @@ def config_file() -> Path:
 
 def load_settings(**given: Any) -> Settings:
     """Read all settings. Raises ConfigError naming setting, value, rule and origin."""
-    unknown = _toml_content().keys() - set(Settings.model_fields) - {"tables"}
+    unknown = _toml_content().keys() - set(Settings.model_fields) - {"tables", "clusters"}
     if unknown:
         known = ", ".join(sorted(Settings.model_fields))
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""What a declared table is: its columns, how long it stays hot, and what it is rolled up from.
+"""What a declared table is: its columns, how long it stays hot, and what it is made from.
 
 Every own table has an ``id`` in front of its columns: given by SQLite, never used twice, kept in
 the archive. A row is known by it in every tier.
@@ -6,8 +6,11 @@ the archive. A row is known by it in every tier.
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from gateway_assets import clock
 from gateway_assets.model import Column, Kind
@@ -74,6 +77,40 @@ class Rollup:
 
 
 @dataclass(frozen=True, slots=True)
+class Growth:
+    """Columns that tell how a value of the day's end moved since the last day that has one.
+
+    ``column`` is the difference for each day between, ``days`` how many these are, so that a gap
+    is no double step. Both are NULL without such a day, see ``rollups.growth``.
+    """
+
+    column: str
+    days: str
+    of: str
+
+
+# Rows by column name; what is not named is NULL. Given: a connection, what to write behind FROM
+# for the day's rows of each table below, the day, and the moment it is.
+Compute = Callable[[sqlite3.Connection, Mapping[str, str], int, int], Iterable[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A table of one row per UTC day and distinct ``by``, computed whole from all rows of the day
+    in the tables below, and again whenever one of these gets another row.
+
+    ``states`` are the columns that plainly add up rows of the first table below; sums of both are
+    compared.
+    """
+
+    below: tuple[str, ...]
+    by: tuple[str, ...]
+    states: tuple[State, ...]
+    compute: Compute
+    growths: tuple[Growth, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Places:
     """Columns that no landing file has: where the address in column ``of`` was when it was loaded.
 
@@ -93,6 +130,7 @@ class Table:
     about: str
     source: Source | None = None
     rollup: Rollup | None = None
+    summary: Summary | None = None
     keep_days: int | None = None  # older days are removed; None keeps them for ever
     order_by: tuple[str, ...] = ()  # order of the rows within a Parquet file
     places: Places | None = None
@@ -101,6 +139,25 @@ class Table:
     def stored(self) -> tuple[Column, ...]:
         """All columns as they are stored: the id, then the declared ones."""
         return (ID, *self.columns)
+
+    @property
+    def below(self) -> tuple[str, ...]:
+        """The tables that this one is made from, by name; none for a source's table."""
+        if self.summary:
+            return self.summary.below
+        return (self.rollup.below,) if self.rollup else ()
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """What tells rows of the same bucket or day apart, in a table that is made from others."""
+        made = self.summary or self.rollup
+        return made.by if made else ()
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """The columns that add up rows of the first table below."""
+        made = self.summary or self.rollup
+        return made.states if made else ()
 
     @property
     def summed(self) -> tuple[str, ...]:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from gateway_assets.errors import ConfigError
 from gateway_assets.model import Column, Kind
 from gateway_assets.settings import Settings
-from gateway_assets.sources import ip_traffic
+from gateway_assets.sources import (
+    collection_ticks,
+    ip_traffic,
+    job_samples,
+    latency_histogram,
+    metrics_snapshots,
+    node_samples,
+    slow_queries,
+)
+from gateway_assets.summaries import daily_snapshots
 from gateway_assets.table import (
     DAILY,
     HOURLY,
@@ -51,12 +60,32 @@ IP_TRAFFIC_DAILY = rolled_up(
     about="Bytes per UTC day, remote address and process.",
 )
 
-TABLES: tuple[Table, ...] = (IP_TRAFFIC, IP_TRAFFIC_HOURLY, IP_TRAFFIC_DAILY)
+METRICS_SNAPSHOTS = from_source(metrics_snapshots.SOURCE, hot_days=7)
+NODE_SAMPLES = from_source(node_samples.SOURCE, hot_days=7)
+COLLECTION_TICKS = from_source(collection_ticks.SOURCE, hot_days=7)
+LATENCY_HISTOGRAM = from_source(latency_histogram.SOURCE, hot_days=7)
+JOB_SAMPLES = from_source(job_samples.SOURCE, hot_days=7)
+SLOW_QUERIES = from_source(slow_queries.SOURCE, hot_days=7)
+DAILY_SNAPSHOTS = daily_snapshots.TABLE
+
+# What a table is made from stands before it.
+TABLES: tuple[Table, ...] = (
+    IP_TRAFFIC,
+    IP_TRAFFIC_HOURLY,
+    IP_TRAFFIC_DAILY,
+    METRICS_SNAPSHOTS,
+    NODE_SAMPLES,
+    COLLECTION_TICKS,
+    LATENCY_HISTOGRAM,
+    JOB_SAMPLES,
+    SLOW_QUERIES,
+    DAILY_SNAPSHOTS,
+)
 
 
 def rollups_of(name: str) -> tuple[Table, ...]:
-    """The tables that are rolled up from this one."""
-    return tuple(table for table in TABLES if table.rollup and table.rollup.below == name)
+    """The tables that are made from this one: roll-ups and summaries."""
+    return tuple(table for table in TABLES if name in table.below)
 
 
 def check_settings(settings: Settings) -> None:

@@ -78,5 +78,5 @@ def land_days(root: Path, days: range, *, files: int = 3, rows: int = 40) -> Non
 def roll_up(connection: sqlite3.Connection, settings: Settings) -> None:
     """Bring every roll-up up to date."""
     for table in TABLES:
-        if table.rollup:
+        if table.below:
             drain(connection, table, settings).raise_failures()

@@ -129,7 +129,11 @@ def _erase_from(
         for row in raw_rows(batch, fields)
     ]
     names = [field.name for field in fields]
-    sums = {name: sum(row[names.index(name)] for row in rows) for name in source.table.summed}
+    sums = {
+        name: sum(row[names.index(name)] or 0 for row in rows)
+        for name in source.table.summed
+        if name in names
+    }
 
     def also() -> None:
         forget_rows(source, fields, rows)
@@ -264,7 +268,9 @@ def _count_hot_removed(source: Source, condition: Fragment, params: list[Any]) -
     """By day where the sums of a table are kept account of, else all together."""
     table = source.table
     day = Fragment(f"{quoted(table.time)} / {clock.DAY}") if table.own else Fragment("0")
-    figures = ", ".join(["count(*)", *(f"sum({quoted(name)})" for name in table.summed)])
+    figures = ", ".join(
+        ["count(*)", *(f"COALESCE(sum({quoted(name)}), 0)" for name in table.summed)]
+    )
     query = sql(
         "SELECT {day}, {figures} FROM {t} WHERE {c} GROUP BY 1",
         day=day,

@@ -20,7 +20,7 @@ from gateway_assets.archive.rows import raw_rows
 from gateway_assets.archive.source import file_fields
 from gateway_assets.archive.visible import visible
 from gateway_assets.hot.sql import Fragment, quoted, sql
-from gateway_assets.table import Merge, Rollup, Table
+from gateway_assets.table import Merge, Table
 from gateway_assets.tiers.catalog import has_table
 from gateway_assets.tiers.tiered import Tiered
 
@@ -59,15 +59,19 @@ def stored(
 def of_file(connection: sqlite3.Connection, table: Tiered, file: ArchiveFile, root: Path) -> Totals:
     """What a file answers for: by the manifest, or by reading when that is only a part of it."""
     if file.answers_until is None:
-        return Totals(file.rows, {name: file.columns[name]["sum"] for name in table.summed})
+        columns = file.columns  # of an older file: without those that came later
+        return Totals(
+            file.rows,
+            {name: columns[name]["sum"] if name in columns else 0 for name in table.summed},
+        )
     fields = file_fields(connection, file)
-    names = [field.name for field in fields]
+    places = {field.name: place for place, field in enumerate(fields) if field.name in table.summed}
     time = next(place for place, field in enumerate(fields) if field.id == table.time_field.id)
     totals = Totals(sums=dict.fromkeys(table.summed, 0))
     for batch in read_batches(file.below(root), fields):
         for row in raw_rows(batch, fields):
             if row[time] < file.answers_until:
-                totals.add(1, {name: row[names.index(name)] for name in table.summed})
+                totals.add(1, {name: row[place] or 0 for name, place in places.items()})
     return totals
 
 
@@ -109,13 +113,29 @@ def owed(connection: sqlite3.Connection, table: Tiered) -> Totals:
     return totals
 
 
-def expected_sums(rollup: Rollup, below: Totals) -> dict[str, int]:
-    """What the summed columns of a roll-up must add up to, given the rows below it."""
+def expected_sums(made: Table, below: Totals) -> dict[str, int]:
+    """What the summed columns of a table must add up to, given the rows of that below it."""
     return {
         state.column.name: below.rows if state.merge is Merge.COUNT else below.sums[state.of]
-        for state in rollup.states
+        for state in made.states
         if state.column.summed
     }
+
+
+def unlike_below(
+    connection: sqlite3.Connection, made: Tiered, below: Tiered, root: Path, day: int
+) -> str:
+    """How the sums of a day differ from those of the rows below; empty when they are the same.
+
+    Call it in ``reading``. A summary's day is computed from what is there at the time, so once
+    rows below were removed there is nothing to compare it with.
+    """
+    assert made.own
+    if made.own.summary and removed(connection, below, day).rows:
+        return ""
+    wanted = expected_sums(made.own, with_removed(connection, below, root, day))
+    there = with_removed(connection, made, root, day).sums
+    return "" if there == wanted else f"{made.name} has {there}, its rows {wanted}"
 
 
 def files_that_differ(
@@ -129,7 +149,7 @@ def files_that_differ(
         first, rows, sums = connection.execute(ledger, (name,)).fetchone()
         found = connection.execute(statement, (*_ALWAYS, first, first + rows - 1)).fetchone()
         wanted = json.loads(sums)
-        if found != (rows, *(wanted[column] for column in table.summed)):
+        if found != (rows, *(wanted.get(column, 0) for column in table.summed)):
             differing.append(name)
     return differing
 

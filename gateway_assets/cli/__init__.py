@@ -13,6 +13,11 @@
 ``tables``   what stands where
 ``config``   every setting with value, default and origin
 ``dagster``  Dagster's own commands with this project's home and definitions
+``clusters``  what the collected rows say about StarRocks clusters
+``cluster_overview``  one cluster on one page
+``pictures``  numbers as pictures of one line
+``spans``    lengths of time such as 6h
+``collect``  StarRocks clusters looked at, once or until stopped
 ``up``       capture, UI and daemon together in the foreground
 ``tour``     the whole way once, from the wire to one answer
 ``traffic``  the HTTP transfers over loopback that the tour makes

@@ -18,6 +18,8 @@ from gateway_assets.tables import check_settings
 # name -> module and object; a module is imported when its command is used, so help stays quick
 _COMMANDS = {
     "archive": "archive:archive",
+    "clusters": "clusters:clusters",
+    "collect": "collect:collect",
     "config": "config:config",
     "dagster": "dagster:dagster",
     "demo": "demo:demo",
@@ -54,8 +56,8 @@ class _LazyGroup(click.Group):
 @click.group(
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done, 1 unexpected, 2 usage, 3 setting, 4 capture, 5 landing file, "
-    "6 hot database, 7 archive, 8 query, 9 busy (try again).",
+    epilog="Exit codes: 0 done, 1 unexpected (clusters advice: a rule holds), 2 usage, 3 setting, "
+    "4 capture, 5 landing file, 6 hot database, 7 archive, 8 query, 9 busy (try again).",
 )
 @click.version_option(__version__, prog_name="gateway")
 @click.option(

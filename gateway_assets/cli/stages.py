@@ -6,13 +6,18 @@ from dataclasses import asdict
 
 import click
 
+from gateway_assets import clock
 from gateway_assets.cli.show import as_json, bar, print_json, size
+from gateway_assets.errors import UsageError
+from gateway_assets.hot.dirty import days_below, mark_days
 from gateway_assets.hot.load import LoadResult
 from gateway_assets.hot.load import load as load_table
-from gateway_assets.hot.store import open_store
-from gateway_assets.rollups.drain import drain
+from gateway_assets.hot.store import open_store, writing
+from gateway_assets.rollups.drain import RollupResult, drain
 from gateway_assets.settings import Settings
 from gateway_assets.tables import TABLES
+
+SUMMARIES = {table.name for table in TABLES if table.summary}
 
 
 @click.command()
@@ -26,14 +31,17 @@ def load(settings: Settings, as_json: bool) -> None:
     \b
     Examples:
       gateway load
-      gateway load --json | jq .rows
+      gateway load --json | jq '.[] | .table, .rows'
     """
+    results = []
     with open_store(settings.hot_database) as connection:
-        for table in TABLES:
-            if table.source:
-                with bar(f"load {table.name}") as progress:
-                    result = load_table(connection, table, settings, progress)
-                print_json(asdict(result)) if as_json else _print_load(result, settings)
+        for table in (table for table in TABLES if table.source):
+            with bar(f"load {table.name}") as progress:
+                results.append(load_table(connection, table, settings, progress))
+            if not as_json:
+                _print_load(results[-1], settings)
+    if as_json:
+        print_json([asdict(result) for result in results])
 
 
 def _print_load(result: LoadResult, settings: Settings) -> None:
@@ -58,27 +66,58 @@ def _print_load(result: LoadResult, settings: Settings) -> None:
 
 @click.command()
 @as_json
+@click.option(
+    "--again",
+    nargs=2,
+    metavar="DAY LAST_DAY",
+    help="Compute these days of summaries again, although no row has come since.",
+)
 @click.pass_obj
-def rollup(settings: Settings, as_json: bool) -> None:
-    """Bring roll-ups up to date with the rows that have been loaded.
+def rollup(settings: Settings, again: tuple[str, str] | None, as_json: bool) -> None:
+    """Bring roll-ups and summaries up to date with the rows that have been loaded.
+
+    A day of a summary (daily_snapshots) is computed whole from its rows, hot and archived, as
+    often as you like; roll-ups merge each row once and have nothing to do again.
 
     \b
     Examples:
       gateway rollup
+      gateway rollup --again 2026-11-01 2026-11-20
       gateway rollup --json
     """
+    days = _days(*again) if again else range(0)
     with open_store(settings.hot_database) as connection:
         results = []
-        for table in (table for table in TABLES if table.rollup):
+        for table in (table for table in TABLES if table.below):
+            if table.summary and days:
+                with writing(connection):
+                    mark_days(connection, table, {*days} & {*days_below(connection, table)})
             with bar(f"roll up {table.name}") as progress:
                 results.append(drain(connection, table, settings, progress=progress))
     if as_json:
         print_json([asdict(result) for result in results])
     for result in results:
         if not as_json:
-            click.echo(
-                f"{result.table}: {result.merged_rows:,} rows merged into "
-                f"{len(result.days):,} days in {result.seconds:.2f} s"
-            )
+            _print_rolled_up(result)
     for result in results:
         result.raise_failures()
+
+
+def _days(first: str, last: str) -> range:
+    hint = "gateway rollup --again 2026-11-01 2026-11-20"
+    try:
+        days = range(clock.parse_day(first), clock.parse_day(last) + 1)
+    except ValueError as error:
+        raise UsageError(str(error), hint=hint) from None
+    if not days:
+        raise UsageError(f"{first} is after {last}", hint=hint)
+    return days
+
+
+def _print_rolled_up(result: RollupResult) -> None:
+    done = f"{result.merged_rows:,} rows merged into"
+    if result.table in SUMMARIES:
+        done = f"{result.computed_rows:,} rows computed of"
+    click.echo(f"{result.table}: {done} {len(result.days):,} days in {result.seconds:.2f} s")
+    for day, why in result.kept.items():
+        click.echo(f"  {day} stays as it is: {why}", err=True)

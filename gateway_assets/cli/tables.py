@@ -15,7 +15,7 @@ from gateway_assets.settings import Settings
 @as_json
 @click.pass_obj
 def tables(settings: Settings, as_json: bool) -> None:
-    """List every table: rows and bytes, hot and cold, days, oldest and newest time.
+    """List every table that has rows: rows and bytes, hot and cold, days, oldest and newest time.
 
     \b
     Examples:
@@ -29,8 +29,13 @@ def tables(settings: Settings, as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    for row in rows:
+    filled = [row for row in rows if row["days"]]
+    for row in filled:
         for name in ("hot_bytes", "cold_bytes"):
             row[name] = size(row[name])
         del row["about"]
-    print_grid(rows)
+    if filled:
+        print_grid(filled)
+    empty = [row["table"] for row in rows if not row["days"]]
+    if empty:
+        click.echo(f"Empty: {', '.join(empty)}")

@@ -1,4 +1,4 @@
-"""``gateway up``: capture, Dagster's UI and daemon together, in the foreground.
+"""``gateway up``: capture, collector, Dagster's UI and daemon together, in the foreground.
 
 What dies is started again after a pause; Ctrl-C or SIGTERM stops all. Should this process itself
 be killed, the kernel ends the others.
@@ -21,6 +21,7 @@ from urllib.request import urlopen
 import click
 
 from gateway_assets.cli.dagster import DEFINITIONS, environment
+from gateway_assets.collect.config import clusters_of
 from gateway_assets.errors import UsageError
 from gateway_assets.settings import Settings
 
@@ -28,7 +29,7 @@ PAUSES = (1, 2, 5, 10, 30)
 STOP_SECONDS = 20
 STEADY_SECONDS = 60
 PR_SET_PDEATHSIG = 1
-_COLORS = {"capture": "green", "web": "cyan", "daemon": "magenta"}
+_COLORS = {"capture": "green", "web": "cyan", "daemon": "magenta", "collect": "blue"}
 
 
 @click.command()
@@ -36,6 +37,8 @@ _COLORS = {"capture": "green", "web": "cyan", "daemon": "magenta"}
 @click.pass_obj
 def up(settings: Settings, no_capture: bool) -> None:
     """Start capture, the Dagster UI and its daemon; stop all with Ctrl-C.
+
+    Where clusters are declared, `gateway collect` runs beside them.
 
     \b
     Examples:
@@ -77,11 +80,15 @@ def commands(settings: Settings) -> dict[str, list[str]]:
         capture += ["--interface", settings.capture_interface]
     web = [str(programs / "dagster-webserver"), "-m", DEFINITIONS]
     web += ["-h", settings.dagster_host, "-p", str(settings.dagster_port)]
-    return {
+    services = {
         "capture": capture,
         "web": web,
         "daemon": [str(programs / "dagster-daemon"), "run", "-m", DEFINITIONS],
     }
+    if clusters_of(settings):
+        collect = [str(programs / "gateway"), "--data-dir", str(settings.data_dir), "collect"]
+        services["collect"] = collect
+    return services
 
 
 class _Service:

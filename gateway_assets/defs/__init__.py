@@ -5,6 +5,10 @@
 ``rollups``     roll-ups, one asset per table, daily partitions
 ``cold``        archives, one asset per table, daily partitions
 ``checks``      what is looked at once a day: complete capture, files against both tiers
+``collected``   one look at the StarRocks clusters, by hand
+``advice``      what is worth an alert about clusters, one check a rule
+``clusters``    how clusters do, and when their disks are full
+``picture``     growth as a picture
 ``answers``     what stands where, and whether every row answers once
 ``automation``  the sensor on landing files, the schedules, the jobs behind them
 ``runs``        names of the jobs, tags of their runs, which are in flight

@@ -85,10 +85,11 @@ def _look(settings: Settings, tables: Sequence[Declared]) -> "tuple[list[Overvie
 
 def _markdown(tables: "list[Overview]") -> str:
     head = "| table | hot rows | cold rows | cold bytes | days | oldest | newest |"
+    filled = [table for table in tables if table.days]
     rows = [
         f"| {table.table} | {table.hot_rows:,} | {table.cold_rows:,} | {table.cold_bytes:,} "
         f"| {table.days:,} | {_moment(table.oldest)} | {_moment(table.newest)} |"
-        for table in tables
+        for table in filled
     ]
     return "\n".join([head, "|---|--:|--:|--:|--:|---|---|", *rows])
 

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from gateway_assets.defs.advice import advice_asset
 from gateway_assets.defs.answers import overview_asset
 from gateway_assets.defs.automation import (
+    advice_schedule,
     answer_schedule,
     archive_schedule,
     jobs,
@@ -13,7 +15,10 @@ from gateway_assets.defs.automation import (
     rollup_schedule,
 )
 from gateway_assets.defs.checks import daily_checks
+from gateway_assets.defs.clusters import cluster_assets
 from gateway_assets.defs.cold import application_table, archive_asset
+from gateway_assets.defs.collected import COLLECTED, snapshot_asset
+from gateway_assets.defs.collected import NAME as SNAPSHOT
 from gateway_assets.defs.hot import hot_asset
 from gateway_assets.defs.landing import landing_asset
 from gateway_assets.defs.partitions import partitions_sensor
@@ -33,7 +38,10 @@ def build_defs(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=[
             *_assets(settings, tables),
+            snapshot_asset(settings),
             overview_asset(settings, tables),
+            *cluster_assets(settings),
+            advice_asset(settings),
             report_asset(settings, tables),
         ],
         asset_checks=daily_checks(settings),
@@ -47,6 +55,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
             rollup_schedule(settings),
             archive_schedule(settings, tables),
             answer_schedule(),
+            advice_schedule(settings),
             retention_schedule(forgetting),
         ],
         # A process per step costs seconds of start-up for steps that take milliseconds.
@@ -60,10 +69,11 @@ def _assets(
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = []
     for table in TABLES:
         if table.source:
-            assets.append(landing_asset(table.source, settings))
+            after = [SNAPSHOT] if table in COLLECTED else []
+            assets.append(landing_asset(table.source, settings, after))
             assets.append(hot_asset(table, table.source, settings))
-        if table.rollup:
-            assets.append(rollup_asset(table, table.rollup, settings))
+        if table.below:
+            assets.append(rollup_asset(table, settings))
     for declared in tables:
         if not declared.own:
             assets.append(application_table(declared, settings))

@@ -16,54 +16,52 @@ from gateway_assets.hot.store import open_store, reading
 from gateway_assets.settings import Settings
 from gateway_assets.source import Source
 from gateway_assets.table import Table
-from gateway_assets.tables import TABLES
+from gateway_assets.tables import IP_TRAFFIC, TABLES
 from gateway_assets.tiers.catalog import find, tiered
 
 COMPLETE, EVERYWHERE = "capture_is_complete", "files_equal_both_tiers"
 COVERED, COUNTED = "capture_covers_the_interface", "counters_equal_files"
+CAPTURED = (IP_TRAFFIC,)  # what gateway-capture lands
 
 Found = tuple[bool, Mapping[str, int | float | str]]  # whether all is well, and the figures
 
 
 def daily_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
-    """The checks of every source."""
-    return [
-        check
-        for table in TABLES
-        if table.source
-        for check in (
+    """The checks of every source; those of captures where there is one."""
+    checks = [_files_equal_both_tiers(table, settings) for table in TABLES if table.source]
+    for table in CAPTURED:
+        assert table.source
+        checks += [
             _capture_is_complete(table, table.source, settings),
             _capture_covers(table, table.source, settings),
             _counters_equal_files(table, table.source, settings),
-            _files_equal_both_tiers(table, settings),
-        )
-    ]
+        ]
+    return checks
 
 
 def checks_of(table: Table) -> list[dg.AssetCheckKey]:
     """The checks of a source's table, by asset and name."""
     assert table.source
-    return [
-        *(
-            dg.AssetCheckKey(dg.AssetKey(raw_name(table.source)), name)
-            for name in (COMPLETE, COVERED, COUNTED)
-        ),
-        dg.AssetCheckKey(dg.AssetKey(table.name), EVERYWHERE),
-    ]
+    raw = dg.AssetKey(raw_name(table.source))
+    names = (COMPLETE, COVERED, COUNTED) if table in CAPTURED else ()
+    everywhere = dg.AssetCheckKey(dg.AssetKey(table.name), EVERYWHERE)
+    return [*(dg.AssetCheckKey(raw, name) for name in names), everywhere]
 
 
 def _capture_is_complete(
     table: Table, source: Source, settings: Settings
 ) -> dg.AssetChecksDefinition:
     def look(connection: sqlite3.Connection) -> Found:
+        if not loaded_since(connection, table, 0)[0]:
+            return True, {"files": 0}  # this host has no capture
         files, incomplete = loaded_since(connection, table, clock.now() - clock.DAY)
         share = round(incomplete / files, 6) if files else 0.0
         figures = {"files": files, "incomplete_files": incomplete, "incomplete_share": share}
         return files > 0 and not incomplete, figures
 
     about = (
-        "Files came in during the last 24 hours, and all of them are complete: no capture was "
-        "interrupted and no event was lost before it was counted."
+        "Files came in during the last 24 hours, if ever any did, and all of them are complete: "
+        "no capture was interrupted and no event was lost before it was counted."
     )
     return _warning(COMPLETE, source, settings, about, look)
 

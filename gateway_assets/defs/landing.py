@@ -1,6 +1,6 @@
 """Raw rows on disk, waiting: one asset per source, fed by a daemon outside Dagster."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -20,12 +20,18 @@ def raw_name(source: Source) -> str:
     return f"raw_{source.name}"
 
 
-def landing_asset(source: Source, settings: Settings) -> dg.AssetsDefinition:
-    """An inventory of a source's landing files: how many, how large, how many wait."""
+def landing_asset(
+    source: Source, settings: Settings, after: Sequence[str] = ()
+) -> dg.AssetsDefinition:
+    """An inventory of a source's landing files: how many, how large, how many wait.
+
+    ``after`` names assets that land some of them.
+    """
     folder = settings.landing / source.name
 
     @dg.asset(
         name=raw_name(source),
+        deps=list(after),
         group_name=GROUP,
         kinds={"file", "json"},
         owners=OWNERS,

@@ -46,17 +46,18 @@ def report_asset(settings: Settings, tables: Sequence[Declared]) -> dg.AssetsDef
         file = _write(settings.reports, body)
         for problem in (problem for one in found for problem in one.problems):
             context.log.warning(problem)
+        filled = [one for one in found if one.days or one.problems]
         sent = _send(context, settings.notify_url, body)
         return dg.MaterializeResult(
             metadata={
-                "tables": dg.MetadataValue.md(markdown(found)),
+                "tables": dg.MetadataValue.md(markdown(filled)),
                 "file": dg.MetadataValue.path(file),
                 "notification": sent,
                 "partitions_matched": sum(map(sum, matched.values())),
                 "failed_runs": len(summary["runs"]["failed"]),
                 "problems": len(summary["problems"]),
                 **summary["totals"],
-                **_plotted(found),
+                **_plotted(filled),
             }
         )
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -197,9 +198,22 @@ def _partial_files(root: Path, source: Source, origin: Origin) -> list[Path]:
 
 def landing_files(root: Path, source: Source) -> Iterator[Path]:
     """Every landing file of a source, in the order of days and names."""
-    for path in sorted((root / source.name).glob("*/*/*/*")):
-        if path.name.endswith(SUFFIXES) and not path.name.startswith(".") and path.is_file():
-            yield path
+    for day in sorted((root / source.name).glob("*/*/*")):
+        names: list[str] = []
+        with suppress(OSError), os.scandir(day) as entries:  # gone meanwhile, or no directory
+            names += (
+                each.name
+                for each in entries
+                if each.name.endswith(SUFFIXES) and each.name[0] != "." and _is_file(each)
+            )
+        yield from (day / name for name in sorted(names))
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link to itself
+        return False
 
 
 def stem(path: Path) -> str:

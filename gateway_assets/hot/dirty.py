@@ -1,11 +1,15 @@
-"""Dirty buckets: which rows, by day, a roll-up has not merged yet, or has by keys that changed."""
+"""Dirty buckets: which rows, by day, a roll-up has not merged yet, or has by keys that changed, and
+which days of a summary are to be computed again.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 
 from gateway_assets import clock
 from gateway_assets.hot.sql import sql
+from gateway_assets.model import INT64_MAX
 from gateway_assets.table import Rollup, Table
 from gateway_assets.tables import rollups_of
 
@@ -13,35 +17,44 @@ from gateway_assets.tables import rollups_of
 FROM_THE_START = 0
 # A mark from here on says that rows which are merged already are to be grouped again.
 AGAIN = -1
-_LAST_ID = 2**63 - 1
 
 
 def mark(connection: sqlite3.Connection, table: Table, ranges: dict[int, tuple[int, int]]) -> None:
-    """Tell each roll-up of a table which ids of which day it has not seen."""
+    """Tell what is made from a table which ids of which day it has not seen."""
+    for above in rollups_of(table.name):
+        if above.summary:
+            mark_days(connection, above, ranges)
+        else:
+            connection.executemany(
+                "INSERT INTO dirty_buckets VALUES (?, ?, ?, ?)",
+                ((above.name, day, *ids) for day, ids in ranges.items()),
+            )
+
+
+def mark_days(connection: sqlite3.Connection, summary: Table, days: Iterable[int]) -> None:
+    """Have days of a summary computed again: one mark a day, that stands for all rows below."""
     connection.executemany(
-        "INSERT INTO dirty_buckets VALUES (?, ?, ?, ?)",
-        (
-            (rollup.name, day, *ids)
-            for rollup in rollups_of(table.name)
-            for day, ids in ranges.items()
-        ),
+        "INSERT OR IGNORE INTO dirty_buckets VALUES (?, ?, ?, ?)",
+        ((summary.name, day, FROM_THE_START, INT64_MAX) for day in days),
     )
 
 
-def mark_all(connection: sqlite3.Connection, table: Table, rollup: Rollup) -> None:
-    """Tell a roll-up that has just been created of every row that was there before it.
+def mark_all(connection: sqlite3.Connection, table: Table) -> None:
+    """Tell a roll-up or summary that has just been created of every row that was there before it.
 
     Call it in the transaction that creates the table, so that it happens once. Also days of which
     nothing is left are marked: what was removed of them still counts when sums are compared.
     """
+    if table.summary:
+        mark_days(connection, table, days_below(connection, table))
+        return
     query = "SELECT seq FROM sqlite_sequence WHERE name = ?"
-    row = connection.execute(query, (rollup.below,)).fetchone()
+    row = connection.execute(query, table.below).fetchone()
     if row is None:
         return
-    days = set(_hot_days(connection, rollup.below)) | set(_archive_days(connection, rollup.below))
     connection.executemany(
         "INSERT INTO dirty_buckets VALUES (?, ?, ?, ?)",
-        ((table.name, day, FROM_THE_START, row[0]) for day in sorted(days)),
+        ((table.name, day, FROM_THE_START, row[0]) for day in days_below(connection, table)),
     )
 
 
@@ -50,8 +63,9 @@ def mark_again(connection: sqlite3.Connection, table: Table, day: int) -> None:
 
     Call it in the transaction that changes them.
     """
-    for rollup in rollups_of(table.name):
-        _mark_again(connection, rollup, day)
+    for above in rollups_of(table.name):
+        if above.rollup:
+            _mark_again(connection, above, day)
 
 
 def mark_later_key(connection: sqlite3.Connection, table: Table, rollup: Rollup, key: str) -> None:
@@ -70,8 +84,16 @@ def mark_later_key(connection: sqlite3.Connection, table: Table, rollup: Rollup,
 def _mark_again(connection: sqlite3.Connection, rollup: Table, day: int) -> None:
     connection.execute(
         "INSERT OR REPLACE INTO dirty_buckets VALUES (?, ?, ?, ?)",
-        (rollup.name, day, AGAIN, _LAST_ID),
+        (rollup.name, day, AGAIN, INT64_MAX),
     )
+
+
+def days_below(connection: sqlite3.Connection, table: Table) -> list[int]:
+    """The days of which there are, or were, rows below, hot or archived."""
+    days: set[int] = set()
+    for name in table.below:
+        days.update(_hot_days(connection, name), _archive_days(connection, name))
+    return sorted(days)
 
 
 def _hot_days(connection: sqlite3.Connection, table: str) -> list[int]:

@@ -7,11 +7,12 @@ buckets commit together.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from gateway_assets.source import Source
 from gateway_assets.table import PLACE, TIME, Table
 
 BATCH_ROWS, BATCH_FILES = 20_000, 500
+_ASKED = 10_000  # names of files in one query
 
 
 @dataclass(slots=True)
@@ -71,7 +73,8 @@ def load(
     source = _source(table)
     started = time.monotonic()
     result = LoadResult(table.name, sums=dict.fromkeys(table.summed, 0))
-    waiting = pending(connection, source, settings.landing)
+    paths = list(landing_files(settings.landing, source))
+    waiting = _waiting(connection, paths)
     geoip = _geoip(table, settings) if waiting else None
     done = 0
     for unplaced in _batches(waiting, source, settings, result):
@@ -84,18 +87,14 @@ def load(
         progress(done, len(waiting))
     if geoip:
         result.geoip_problems, result.failed_lookups = geoip.problems, geoip.failed_lookups
-    result.removed = _remove_loaded(connection, source, settings)
+    result.removed = _remove_loaded(connection, paths, settings)
     result.seconds = time.monotonic() - started
     return result
 
 
 def pending(connection: sqlite3.Connection, source: Source, landing: Path) -> list[Path]:
     """The landing files that the ledger does not know, or knows with another size."""
-    return [
-        path
-        for path in landing_files(landing, source)
-        if not _is_known(connection, path, before=clock.now())
-    ]
+    return _waiting(connection, list(landing_files(landing, source)))
 
 
 def loaded_since(connection: sqlite3.Connection, table: Table, moment: int) -> tuple[int, int]:
@@ -153,14 +152,37 @@ def counters_that_differ(connection: sqlite3.Connection, table: Table) -> dict[s
     }
 
 
-def _is_known(connection: sqlite3.Connection, path: Path, before: int) -> bool:
-    """Whether this very file was loaded by that moment; a file that has gone counts as known."""
-    query = "SELECT 1 FROM loaded_files WHERE name = ? AND size = ? AND loaded_at <= ?"
+def _waiting(connection: sqlite3.Connection, paths: Sequence[Path]) -> list[Path]:
+    known = _known(connection, paths, before=clock.now())
+    return [path for path, is_known in zip(paths, known, strict=True) if not is_known]
+
+
+def _known(connection: sqlite3.Connection, paths: Sequence[Path], before: int) -> list[bool]:
+    """Whether each of these very files was loaded by that moment; if so, also one that has gone.
+
+    They are asked for together: a day of files that stay is thousands of them, at every load.
+    """
+    query = """
+        SELECT name, size FROM loaded_files
+        WHERE name IN (SELECT value FROM json_each(?)) AND loaded_at <= ?
+    """
+    known: list[bool] = []
+    for first in range(0, len(paths), _ASKED):
+        part = paths[first : first + _ASKED]
+        names = list(map(stem, part))
+        sizes = dict(connection.execute(query, (json.dumps(names), before)))
+        known += (
+            name in sizes and _has(path, sizes[name])
+            for path, name in zip(part, names, strict=True)
+        )
+    return known
+
+
+def _has(path: Path, size: int) -> bool:
     try:
-        size = path.stat().st_size
+        return path.stat().st_size == size
     except OSError:
         return True
-    return connection.execute(query, (stem(path), size, before)).fetchone() is not None
 
 
 def _source(table: Table) -> Source:
@@ -295,12 +317,12 @@ def _set_aside(
         result.quarantined.append(f"{stem(path)}: {reason}")
 
 
-def _remove_loaded(connection: sqlite3.Connection, source: Source, settings: Settings) -> int:
-    """Remove landing files that the ledger has had for longer than ``landing_keep_hours``."""
+def _remove_loaded(
+    connection: sqlite3.Connection, paths: Sequence[Path], settings: Settings
+) -> int:
+    """Remove those that the ledger has had for longer than ``landing_keep_hours``."""
     before = clock.now() - int(settings.landing_keep_hours * 3600 * clock.SECOND)
-    removed = 0
-    for path in landing_files(settings.landing, source):
-        if _is_known(connection, path, before):
-            path.unlink(missing_ok=True)
-            removed += 1
-    return removed
+    known = _known(connection, paths, before)
+    for path in itertools.compress(paths, known):
+        path.unlink(missing_ok=True)
+    return sum(known)

@@ -1,7 +1,7 @@
 """The tables of the hot database, built from the declarations.
 
 ``loaded_files``   the ledger: one row per landing file whose rows are in, with its sums
-``dirty_buckets``  per roll-up and day: which rows it has not merged yet
+``dirty_buckets``  per roll-up and day: which rows it has not merged yet; per summary: the days
 
 The archive adds its own tables to this and to any other database, see ``archive.manifest``.
 """
@@ -92,8 +92,8 @@ def _bring_up_to_date(connection: sqlite3.Connection, table: Table) -> None:
         if found.get(name) != text:
             connection.execute(sql("DROP INDEX IF EXISTS {index}", index=name))
             connection.execute(text)
-    if is_new and table.rollup:
-        mark_all(connection, table, table.rollup)
+    if is_new and table.below:
+        mark_all(connection, table)
     elif table.rollup:
         for key in appended:
             mark_later_key(connection, table, table.rollup, key)
@@ -119,7 +119,7 @@ def _indexes(table: Table) -> dict[str, str]:
     statements = {
         time: "CREATE " + sql(create, index=time, table=table.name, columns=Fragment('"time"'))
     }
-    if table.rollup:
+    if table.below:
         columns = conflict_key(table)
         statements[key] = "CREATE UNIQUE " + sql(
             create, index=key, table=table.name, columns=columns
@@ -129,7 +129,7 @@ def _indexes(table: Table) -> dict[str, str]:
 
 def conflict_key(table: Table) -> Fragment:
     """The key of a roll-up's bucket. NULL counts as one value, apart from every text."""
-    keys = [quoted(key) for key in table.rollup.by] if table.rollup else []
+    keys = (quoted(key) for key in table.by)
     return Fragment(", ".join(['"time"', *(f"COALESCE({key}, x'00')" for key in keys)]))
 
 

@@ -1,13 +1,12 @@
-"""Rows below a roll-up that are archived already, laid out where SQLite can aggregate them.
+"""Rows that are archived already, laid out where SQLite can aggregate them.
 
-Only a roll-up that is younger than its rows, or has to group them again, needs them; late rows are
-always hot. They are copied to a temporary table, so that no day has to come back to the hot table
-to be read once.
+Only a roll-up that is younger than its rows, or has to group them again, needs them, and a summary,
+which looks at all rows of a day; late rows are always hot. They are copied to a temporary table for
+each table, so that no day has to come back to the hot table to be read once.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 
 from gateway_assets.archive.filters import answering_rows
@@ -15,9 +14,12 @@ from gateway_assets.archive.manifest import ArchiveFile, live_files
 from gateway_assets.archive.rows import raw_rows
 from gateway_assets.archive.source import Source
 from gateway_assets.archive.verify import check_whole
-from gateway_assets.hot.sql import Fragment, sql
+from gateway_assets.hot.sql import Fragment, quoted, sql
 
-COPIES = Fragment('temp."gateway_rollup_rows"')
+
+def copies(source: Source) -> Fragment:
+    """The temporary table for copies of a table's rows."""
+    return Fragment(f"temp.{quoted('gateway_rollup_rows_' + source.table.name)}")
 
 
 def waiting_files(source: Source, day: int, ranges: Sequence[tuple[int, int]]) -> list[ArchiveFile]:
@@ -40,19 +42,19 @@ def copy_rows(source: Source, files: Sequence[ArchiveFile], columns: Sequence[st
 
     Raises ArchiveDamaged when a file is missing or is not what the manifest says.
     """
-    connection = source.connection
-    forget_rows(connection)
-    connection.execute(sql("CREATE TABLE {copies} ({columns})", copies=COPIES, columns=columns))
+    connection, table = source.connection, copies(source)
+    forget_rows(source)
+    connection.execute(sql("CREATE TABLE {copies} ({columns})", copies=table, columns=columns))
     for file in files:
         check_whole([file], source.fields_of(file), source.root)
         for names, rows in _rows(source, file, columns):
             marks = Fragment(", ".join("?" * len(names)))
             insert = "INSERT INTO {copies} ({names}) VALUES ({marks})"
-            connection.executemany(sql(insert, copies=COPIES, names=names, marks=marks), rows)
+            connection.executemany(sql(insert, copies=table, names=names, marks=marks), rows)
 
 
-def forget_rows(connection: sqlite3.Connection) -> None:
-    connection.execute(sql("DROP TABLE IF EXISTS {copies}", copies=COPIES))
+def forget_rows(source: Source) -> None:
+    source.connection.execute(sql("DROP TABLE IF EXISTS {copies}", copies=copies(source)))
 
 
 def _rows(

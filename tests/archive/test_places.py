@@ -167,13 +167,11 @@ def test_the_language_of_names_is_a_setting(
 def the_release_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The declarations as they were without places."""
     before = from_source(SOURCE, hot_days=7)
+    tables = (before, IP_TRAFFIC_HOURLY, IP_TRAFFIC_DAILY)
     with monkeypatch.context() as patch:
-        patch.setattr(
-            "gateway_assets.hot.schema.TABLES", (before, IP_TRAFFIC_HOURLY, IP_TRAFFIC_DAILY)
-        )
-        patch.setattr(
-            "gateway_assets.tiers.catalog.TABLES", (before, IP_TRAFFIC_HOURLY, IP_TRAFFIC_DAILY)
-        )
+        for module in ("gateway_assets.hot.schema", "gateway_assets.tiers.catalog"):
+            patch.setattr(f"{module}.TABLES", tables)
+        patch.setattr("tests.traffic.TABLES", tables)
         patch.setitem(globals(), "IP_TRAFFIC", before)
         yield
 

@@ -15,6 +15,7 @@ import pytest
 from gateway_assets import clock
 from gateway_assets.archive.engine import UniversalArchiver
 from gateway_assets.defs import automation
+from gateway_assets.defs.advice import NAME as ADVICE
 from gateway_assets.defs.build import build_defs
 from gateway_assets.defs.execute import execute
 from gateway_assets.defs.partitions import partitions_sensor
@@ -26,7 +27,9 @@ from gateway_assets.files.landing import Stamp, land
 from gateway_assets.hot.store import open_store
 from gateway_assets.settings import Settings, load_settings
 from gateway_assets.sources.ip_traffic import SOURCE
+from gateway_assets.tables import TABLES
 from gateway_assets.tiers.catalog import catalog
+from tests.clusters import land_day, times
 from tests.defs.conftest import quietly_built
 from tests.traffic import ORIGIN, TODAY, land_days, land_rows, row
 
@@ -66,18 +69,20 @@ def test_every_asset_with_its_checks(instance: dg.DagsterInstance, defs: dg.Defi
     partitions = instance.get_materialized_partitions(dg.AssetKey("ip_traffic_archive"))
     assert partitions == {FIRST, clock.day_text(DAYS[1])}
     checks = {(key.asset_key.to_user_string(), key.name) for key in defs_checks(defs)}
+    checks -= {key for key in checks if key[0] == ADVICE}
     rules = ["counts_equal_manifest", "values_equal_hash", "no_overlap", "no_gap"]
-    tables = ("ip_traffic", "ip_traffic_hourly", "ip_traffic_daily")
+    tables = [table.name for table in TABLES]
+    sources = [table.name for table in TABLES if table.source]
     assert checks == {
         ("raw_ip_traffic", "capture_is_complete"),
         ("raw_ip_traffic", "capture_covers_the_interface"),
         ("raw_ip_traffic", "counters_equal_files"),
-        ("ip_traffic", "rows_equal_footers"),
-        ("ip_traffic", "files_equal_both_tiers"),
-        ("ip_traffic_hourly", "sums_equal_rows_below"),
-        ("ip_traffic_daily", "sums_equal_rows_below"),
+        *((source, "rows_equal_footers") for source in sources),
+        *((source, "files_equal_both_tiers") for source in sources),
+        *((table.name, "sums_equal_rows_below") for table in TABLES if table.below),
         *((f"{table}_archive", rule) for table in tables for rule in rules),
         ("overview", "every_row_answers_once"),
+        ("cluster_overview", "clusters_were_watched"),
     }
     assert all(check(instance, *key)[0] for key in checks if "archive" not in key[0])
 
@@ -89,6 +94,33 @@ def test_lineage_leads_from_files_to_every_archive(defs: dg.Definitions) -> None
         assert parents(graph, f"{rollup}_archive") == {rollup}
     above = {"ip_traffic", "ip_traffic_hourly", "ip_traffic_daily"}
     assert parents(graph, "ip_traffic_archive") == above
+
+
+def test_days_of_clusters(
+    instance: dg.DagsterInstance, defs: dg.Definitions, settings: Settings
+) -> None:
+    """A partition that is materialized is computed again, whatever is dirty."""
+    graph = defs.resolve_asset_graph()
+    below = {"metrics_snapshots", "collection_ticks", "latency_histogram"}
+    assert parents(graph, "daily_snapshots") == below
+    assert parents(graph, "metrics_snapshots_archive") == {"metrics_snapshots", "daily_snapshots"}
+    for day in DAYS[:3]:
+        land_day(settings.landing, day, times(day, 0, 20))
+    execute(defs, LOAD)
+    requested = requests(automation.rollup_schedule(settings), instance)
+    assert [span(request) for request in requested] == [(FIRST, clock.day_text(DAYS[2]))]
+    execute(defs, ROLLUP, "daily_snapshots", (DAYS[0], TODAY))
+    assert metadata(instance, "daily_snapshots")["computed_rows"] == 3
+    assert check(instance, "daily_snapshots", "sums_equal_rows_below")[0]
+    with open_store(settings.hot_database) as connection:
+        wanted = connection.execute("SELECT * FROM daily_snapshots").fetchall()
+        connection.execute("UPDATE daily_snapshots SET query_success = 0 WHERE id > 1")
+    execute(defs, ROLLUP, "daily_snapshots", (DAYS[1], DAYS[2]))
+    assert metadata(instance, "daily_snapshots")["computed_rows"] == 2
+    with open_store(settings.hot_database) as connection:
+        assert connection.execute("SELECT * FROM daily_snapshots").fetchall() == wanted
+    execute(defs, ARCHIVE, "metrics_snapshots_archive", (DAYS[0], DAYS[1]))
+    assert metadata(instance, "metrics_snapshots_archive")["rows"] == 40
 
 
 def parents(graph: Any, asset: str) -> set[str]:
@@ -350,6 +382,7 @@ def test_everything_starts_by_itself(settings: Settings) -> None:
         automation.rollup_schedule(settings),
         automation.archive_schedule(settings, tables),
         automation.answer_schedule(),
+        automation.advice_schedule(settings),
     ):
         assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
     for sensor in (partitions_sensor(settings, tables), report_sensor()):

@@ -35,6 +35,7 @@ from gateway_assets.defs.partitions import match_partitions, partitions_sensor
 from gateway_assets.errors import GatewayError
 from gateway_assets.files.lock import exclusive
 from gateway_assets.settings import Settings, load_settings
+from gateway_assets.tables import TABLES
 from gateway_assets.tiers.catalog import Declared, catalog, find
 from tests.defs.conftest import quietly_built
 
@@ -333,9 +334,7 @@ def test_a_broken_table_does_not_keep_the_others(
     assert [one[0] for one in asked(found)] == ["events_archive"]
     left_out = [text.split(" is left out: ")[0] for text in said if "left out" in text]
     assert left_out == [
-        "ip_traffic_archive",
-        "ip_traffic_hourly_archive",
-        "ip_traffic_daily_archive",
+        *(f"{table.name}_archive" for table in TABLES),
         "event_logs_archive",
         "visits_archive",
     ]

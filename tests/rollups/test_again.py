@@ -104,7 +104,7 @@ def sums_agree(settings: Settings, table: Table, day: int) -> bool:
     with open_store(settings.hot_database) as store:
         below = with_removed(store, seen(store, IP_TRAFFIC), settings.archive, day)
         above = with_removed(store, seen(store, table), settings.archive, day)
-    return above.sums == expected_sums(table.rollup, below)
+    return above.sums == expected_sums(table, below)
 
 
 def check(settings: Settings) -> None:

@@ -1,0 +1,70 @@
+"""Rows of ``latency_histogram`` and ``slow_queries``: the audit log table of a closed window."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from gateway_assets.collect.observed import Observed
+from gateway_assets.starrocks import formats
+
+STATEMENT = 2000  # characters
+
+_REMEMBERED = 1000
+_COLUMNS = {
+    "user": "user",
+    "database": "db",
+    "frontend": "feIp",
+    "state": "state",
+    "digest": "digest",
+}
+_WHOLE = {
+    "scan_bytes": "scanBytes",
+    "scan_rows": "scanRows",
+    "return_rows": "returnRows",
+    "cpu_ns": "cpuCostNs",
+    "memory_bytes": "memCostBytes",
+}
+
+
+def latencies(observed: Observed, until: int) -> tuple[list[dict[str, Any]], int]:
+    """Buckets of a window, and where it ends: what lies before ``until`` has been counted."""
+    rows = observed.answers.get("latencies")
+    if rows is None or observed.window is None or observed.window[0] < until:
+        return [], until
+    buckets: Counter[int] = Counter()
+    for row in rows:
+        bucket, queries = formats.whole(row.get("BUCKET")), formats.whole(row.get("QUERIES"))
+        if bucket is not None and bucket >= 0 and queries is not None and queries > 0:
+            buckets[bucket] += queries
+    start, end = observed.window
+    return [
+        {"time": start, "cluster": observed.cluster, "bucket": bucket, "queries": queries}
+        for bucket, queries in sorted(buckets.items())
+    ], end
+
+
+def slow_queries(observed: Observed, told: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The slow queries that have had no row yet, and the numbers of those that have one now."""
+    known = dict.fromkeys(told)
+    rows = []
+    start = observed.window[0] if observed.window else observed.time
+    for record in observed.answers.get("slow_queries", []):
+        number = formats.known(record.get("queryId"))
+        milliseconds = formats.whole(record.get("queryTime"))
+        if number is None or milliseconds is None or number in known:
+            continue
+        known[number] = None
+        began = formats.moment(record.get("timestamp"))
+        rows.append(
+            {
+                "time": start if began is None else began,
+                "cluster": observed.cluster,
+                "query_id": number,
+                "milliseconds": milliseconds,
+                **{name: formats.known(record.get(text)) for name, text in _COLUMNS.items()},
+                **{name: formats.whole(record.get(text)) for name, text in _WHOLE.items()},
+                "statement": (record.get("stmt") or "")[:STATEMENT] or None,
+            }
+        )
+    return rows, list(known)[-_REMEMBERED:]

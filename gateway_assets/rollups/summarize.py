@@ -1,0 +1,145 @@
+"""Compute a day of a summary again, whole, from all rows of the day in the tables below.
+
+Rows of a key that is there already are changed in place, so their ids stay; what has not changed
+is not touched. A row is never removed. A day that is not over is computed once more when it is.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from gateway_assets import clock
+from gateway_assets.archive.source import Source
+from gateway_assets.archive.totals import removed
+from gateway_assets.archive.visible import visible
+from gateway_assets.hot.dirty import clear, mark_days, waiting_ids
+from gateway_assets.hot.sql import Fragment, sql
+from gateway_assets.rollups.archived import copies
+from gateway_assets.rollups.growth import days_after, growth_of
+from gateway_assets.table import TIME, Summary, Table
+
+Key = tuple[object, ...]
+Row = dict[str, Any]  # by column name
+
+
+class Summarized(NamedTuple):
+    """How many rows of the day were computed, days that have to follow, why rows were kept."""
+
+    rows: int
+    following: set[int]
+    kept: str
+
+
+def summarize_day(
+    sources: Sequence[Source], table: Table, day: int, has_copies: Sequence[bool]
+) -> Summarized:
+    """Compute a day and clear its mark, in the caller's transaction.
+
+    The sources are the tables below and, last, the summary itself. Without a mark another process
+    has been faster, and what is archived was not looked at.
+    """
+    summary = table.summary
+    assert summary
+    *below, own = sources
+    if not waiting_ids(own.connection, table, day):
+        return Summarized(0, set(), "")
+    connection, now = own.connection, clock.now()
+    rows = {
+        source.table.name: _rows_of_day(source, day, copied)
+        for source, copied in zip(below, has_copies[:-1], strict=True)
+    }
+    there = _there(connection, table, summary, day)
+    found = {
+        tuple(row[key] for key in summary.by): row
+        for row in summary.compute(connection, rows, day, now)
+    }
+    kept = _why_kept(below, there, day)
+    if kept:
+        # What is left below is less than what these rows were computed from.
+        found = {**found, **there}
+    following: set[int] = set()
+    for key, row in found.items():
+        before = there.get(key, {})
+        grown = growth_of(own, table, day, row, has_copies[-1])
+        _put(connection, table, day, {**row, **grown}, before.get("id"), before)
+        following |= days_after(own, table, day, before, row, has_copies[-1])
+    clear(connection, table, day)
+    mark_days(connection, table, following)
+    if now < clock.day_range(day)[1]:
+        mark_days(connection, table, [day])
+    return Summarized(len(found), following, kept)
+
+
+def columns_summarized(source: Source) -> list[str]:
+    """The columns of a table below that computing may look at: all."""
+    return [field.name for field in source.table.fields]
+
+
+def _rows_of_day(source: Source, day: int, has_copies: bool) -> str:
+    """What to write behind FROM for all rows of a day that count, hot and archived."""
+    start, end = clock.day_range(day)
+    columns = columns_summarized(source)
+    which = Fragment(f'"time" >= {start} AND "time" < {end}')
+    hot = sql(
+        "SELECT {columns} FROM {table} WHERE {which} AND {visible}",
+        columns=columns,
+        table=source.table.table,
+        which=which,
+        visible=visible(source.connection, source.table),
+    )
+    if not has_copies:
+        return f"({hot})"
+    cold = sql(
+        "SELECT {columns} FROM {copies} WHERE {which}",
+        columns=columns,
+        copies=copies(source),
+        which=which,
+    )
+    return f"({hot} UNION ALL {cold})"
+
+
+def _there(
+    connection: sqlite3.Connection, table: Table, summary: Summary, day: int
+) -> dict[Key, Row]:
+    """The day's rows as they are, by key."""
+    names = [column.name for column in table.stored]
+    query = sql("SELECT {names} FROM {table} WHERE {time} = ?", names=names, table=table.name,
+                time=TIME)  # fmt: skip
+    rows = (dict(zip(names, row, strict=True)) for row in connection.execute(query, _start(day)))
+    return {tuple(row[key] for key in summary.by): row for row in rows}
+
+
+def _why_kept(below: Sequence[Source], there: Mapping[Key, Row], day: int) -> str:
+    if not there:
+        return ""
+    for source in below:
+        gone = removed(source.connection, source.table, day).rows
+        if gone:
+            return f"{gone} rows of {source.table.name} were removed since; its rows stay"
+    return ""
+
+
+def _put(
+    connection: sqlite3.Connection,
+    table: Table,
+    day: int,
+    row: Row,
+    number: int | None,
+    before: Mapping[str, Any],
+) -> None:
+    names = [column.name for column in table.columns]
+    values = [day * clock.DAY, *(row.get(name) for name in names[1:])]
+    if number is None:
+        statement = "INSERT INTO {table} ({names}) VALUES ({marks})"
+        marks = Fragment(", ".join("?" * len(names)))
+        connection.execute(sql(statement, table=table.name, names=names, marks=marks), values)
+    elif values != [before[name] for name in names]:
+        changes = Fragment(", ".join(sql("{name} = ?", name=name) for name in names))
+        statement = sql("UPDATE {table} SET {to} WHERE id = ?", table=table.name, to=changes)
+        connection.execute(statement, [*values, number])
+
+
+def _start(day: int) -> tuple[int]:
+    return (day * clock.DAY,)

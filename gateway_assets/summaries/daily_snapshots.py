@@ -1,0 +1,308 @@
+"""A day of a StarRocks cluster: what it did, how it ended, and how well it was watched.
+
+Sums are those of the snapshots' counters, which are what nodes grew by, restarts included; they
+are never differences of running totals. Percentiles are those of the day's histogram, never means
+of percentiles. Unknown is NULL.
+
+A tick stands for the interval that begins with it. Whether a cluster is available is told by the
+ticks at which the collector ran; what it did not see counts neither way, but as a gap.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from gateway_assets import clock
+from gateway_assets.model import Column, Kind
+from gateway_assets.sources import collection_ticks, latency_histogram, metrics_snapshots
+from gateway_assets.starrocks.definitions import METRICS, TICK_SECONDS
+from gateway_assets.starrocks.histogram import percentile
+from gateway_assets.table import TIME, Growth, Merge, State, Summary, Table
+
+_SNAPSHOTS = metrics_snapshots.SOURCE
+_TICKS, _HISTOGRAM = collection_ticks.SOURCE.name, latency_histogram.SOURCE.name
+_INTERVAL = TICK_SECONDS * clock.SECOND
+_GAP = _INTERVAL * 5 // 2  # a tick that is late is none
+_LOADING = 600 * clock.SECOND  # within which a tick that has been made is loaded
+_PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+
+
+def _whole(name: str, about: str, unit: str = "") -> Column:
+    return Column(name, Kind.INTEGER, about, unit, nullable=True)
+
+
+def _real(name: str, about: str, unit: str = "") -> Column:
+    return Column(name, Kind.REAL, about, unit, nullable=True)
+
+
+_BELOW = {column.name: column for column in _SNAPSHOTS.columns}
+_COUNTERS = tuple(metric.declared for metric in METRICS if metric.is_counter)
+_ENDS = tuple(
+    _BELOW[name]._replace(about=f"{_BELOW[name].about}, at the end of the day")
+    for name in (
+        "disk_total_bytes",
+        "disk_used_bytes",
+        "disk_data_bytes",
+        "table_bytes",
+        "storage_bytes",
+        "table_rows",
+        "tables",
+        "tablets",
+        "replicas",
+    )
+)
+# name of the columns -> the snapshots' column
+_GAUGES = {
+    "qps": "qps",
+    "cpu_pct": "cpu_avg_pct",
+    "mem_pct": "mem_avg_pct",
+    "disk_pct": "disk_used_pct",
+    "heap_pct": "heap_max_pct",
+    "running_queries": "running_queries",
+    "connections": "connections",
+    "compaction_score": "compaction_score",
+}
+_HIGHEST = {
+    "cpu_node_max_pct": "cpu_max_pct",
+    "mem_node_max_pct": "mem_max_pct",
+    "disk_max_pct": "disk_max_pct",
+    "p99_max": "p99",
+}
+
+
+def _gauge(name: str, of: str) -> Iterator[Column]:
+    for end, about in (("min", "least"), ("avg", "mean"), ("max", "most")):
+        column = _BELOW[of]
+        kind = Kind.REAL if end == "avg" else column.kind
+        text = f"{column.about}: {about} of the day"
+        yield Column(f"{name}_{end}", kind, text, column.unit, nullable=True)
+
+
+_GROWTHS = (
+    Growth("used_growth_bytes", "growth_days", "disk_used_bytes"),
+    Growth("table_growth_bytes", "table_growth_days", "table_bytes"),
+)
+_SAMPLES = Column("samples", Kind.INTEGER, "Snapshots of the day", summed=True)
+
+COLUMNS = (
+    Column(TIME, Kind.TIME, "Start of the UTC day"),
+    _BELOW["cluster"],
+    _SAMPLES,
+    _real(
+        "coverage_pct",
+        f"Ticks at which the cluster answered, of one every {TICK_SECONDS} s; today: up to now",
+        "%",
+    ),
+    _whole("gap_seconds", "Time without any tick, in gaps of more than 2.5 intervals", "s"),
+    _whole("resets", "Counters that began again at zero, by node"),
+    Column("first_seen", Kind.TIME, "First tick or snapshot", nullable=True),
+    Column("last_seen", Kind.TIME, "Last tick or snapshot", nullable=True),
+    _real(
+        "availability_pct",
+        "Ticks at which a frontend answered, and not all backends and compute nodes were known to "
+        "be dead, of all ticks there are; NULL without ticks",
+        "%",
+    ),
+    _whole(
+        "node_down_seconds", "Time that nodes were not alive, added up; decommissioned: not", "s"
+    ),
+    _real("success_pct", "Queries that did not fail; NULL without queries", "%"),
+    _real("service_success_pct", "Queries that the cluster did not fail", "%"),
+    *(
+        _real(name, f"{part * 100:.0f}th percentile of the day's latencies, to 2 %", "ms")
+        for name, part in _PERCENTILES.items()
+    ),
+    *(_real(name, f"{_BELOW[of].about}: most of the day", _BELOW[of].unit)
+      for name, of in _HIGHEST.items()),
+    *_ENDS,
+    _whole("used_growth_bytes", "Growth of disk_used_bytes a day since growth_days ago", "bytes"),
+    _whole("growth_days", "Days since the last one with disk_used_bytes, 100 at most"),
+    _whole("table_growth_bytes", "Growth of table_bytes a day", "bytes"),
+    _whole("table_growth_days", "Days since the last one with table_bytes, 100 at most"),
+    *(column for name, of in _GAUGES.items() for column in _gauge(name, of)),
+    *_COUNTERS,
+)  # fmt: skip
+
+_MISSING = tuple(f"{kind}_total - {kind}_alive" for kind in ("fe", "be", "cn"))
+_DOWN = (
+    f"CASE WHEN COALESCE({', '.join(_MISSING)}) IS NOT NULL "
+    f"THEN max(0, {' + '.join(f'COALESCE({one}, 0)' for one in _MISSING)}) END"
+)
+_NO_NODES = (
+    "COALESCE(be_alive, cn_alive) IS NOT NULL "
+    "AND COALESCE(be_alive, 0) = 0 AND COALESCE(cn_alive, 0) = 0"
+)
+
+
+def compute(
+    connection: sqlite3.Connection, below: Mapping[str, str], day: int, now: int
+) -> list[dict[str, Any]]:
+    """A row for every cluster of which there is a tick, a snapshot or a latency."""
+    ticks = _by_cluster(connection, _tick_statement(below[_TICKS]))
+    snapshots = _by_cluster(connection, _snapshot_statement(below[_SNAPSHOTS.name]))
+    counts = _latencies(connection, below[_HISTOGRAM])
+    start, until = _seen(ticks, day, now)
+    rows = []
+    for cluster in sorted({*ticks, *snapshots, *counts}):
+        snapshot, tick = snapshots.get(cluster, {}), ticks.get(cluster, {})
+        rows.append(
+            {
+                **snapshot,
+                "cluster": cluster,
+                "samples": snapshot.get("samples", 0),
+                "first_seen": _either(min, snapshot.get("first"), tick.get("first")),
+                "last_seen": _either(max, snapshot.get("last"), tick.get("last")),
+                **_watched(tick, start, until),
+                **_available(tick, snapshot),
+                **_succeeded(snapshot),
+                **{name: percentile(counts.get(cluster, {}), part)
+                   for name, part in _PERCENTILES.items()},
+                **_ends(connection, below[_SNAPSHOTS.name], cluster, snapshot),
+            }
+        )  # fmt: skip
+    return rows
+
+
+TABLE = Table(
+    name="daily_snapshots",
+    columns=COLUMNS,
+    hot_days=400,
+    about="A day of a StarRocks cluster: totals, states at its end, percentiles, availability, "
+    "growth, and how well it was watched.",
+    summary=Summary(
+        below=(_SNAPSHOTS.name, _TICKS, _HISTOGRAM),
+        by=("cluster",),
+        states=(
+            State(_SAMPLES, Merge.COUNT),
+            *(State(column, Merge.SUM, column.name) for column in _COUNTERS),
+        ),
+        compute=compute,
+        growths=_GROWTHS,
+    ),
+)
+
+
+def _by_cluster(connection: sqlite3.Connection, statement: str) -> dict[str, dict[str, Any]]:
+    cursor = connection.execute(statement)
+    names = [column[0] for column in cursor.description]
+    rows = (dict(zip(names, row, strict=True)) for row in cursor)
+    return {row["cluster"]: row for row in rows}
+
+
+def _snapshot_statement(rows: str) -> str:
+    figures = ["count(*) AS samples", "sum(resets) AS resets"]
+    figures += ["min(time) AS first", "max(time) AS last"]
+    figures += [f"sum({counter.name}) AS {counter.name}" for counter in _COUNTERS]
+    figures += [f"max({of}) AS {name}" for name, of in _HIGHEST.items()]
+    for name, of in _GAUGES.items():
+        figures += [f"min({of}) AS {name}_min", f"max({of}) AS {name}_max"]
+        # A rate counts for as long as it lasted; rounded, because sums of reals depend on the
+        # rows' order, which may differ from tier to tier.
+        mean = f"sum({of} * seconds) / sum(CASE WHEN {of} IS NOT NULL THEN seconds END)"
+        figures.append(f"round({mean if name == 'qps' else f'avg({of})'}, 6) AS {name}_avg")
+    figures += [
+        f"max(CASE WHEN {end.name} IS NOT NULL THEN time END) AS {_time_of(end)}" for end in _ENDS
+    ]
+    figures += [
+        f"sum({_DOWN}) * {TICK_SECONDS} AS node_down_seconds",
+        f"count(DISTINCT CASE WHEN {_NO_NODES} THEN time / {_INTERVAL} END) AS without_nodes",
+    ]
+    return f"SELECT cluster, {', '.join(figures)} FROM {rows} GROUP BY cluster"
+
+
+def _tick_statement(rows: str) -> str:
+    """``gaps`` is between the first tick and the last."""
+    return f"""
+        SELECT cluster, min(time) AS first, max(time) AS last,
+               count(DISTINCT time / {_INTERVAL}) AS looked,
+               count(DISTINCT CASE WHEN status IN ('ok', 'partial')
+                              THEN time / {_INTERVAL} END) AS answered,
+               sum(CASE WHEN since > {_GAP} THEN since - {_INTERVAL} ELSE 0 END) AS gaps
+        FROM (
+            SELECT cluster, time, status,
+                   time - lag(time) OVER (PARTITION BY cluster ORDER BY time) AS since
+            FROM {rows}
+        )
+        GROUP BY cluster
+    """
+
+
+def _latencies(connection: sqlite3.Connection, rows: str) -> dict[str, dict[int, int]]:
+    counts: dict[str, dict[int, int]] = {}
+    query = f"SELECT cluster, bucket, sum(queries) FROM {rows} GROUP BY bucket, cluster"
+    for cluster, bucket, queries in connection.execute(query):
+        counts.setdefault(cluster, {})[bucket] = queries
+    return counts
+
+
+def _seen(ticks: Mapping[str, Mapping[str, Any]], day: int, now: int) -> tuple[int, int]:
+    """The part of a day that could have been seen: a day that is not over ends with its newest
+    tick, because the next ones are still on their way, or now, when none comes any more.
+    """
+    start, end = clock.day_range(day)
+    if now >= end:
+        return start, end
+    newest = max((tick["last"] for tick in ticks.values()), default=start) + _INTERVAL
+    return start, min(newest if now - newest < _LOADING else now, end)
+
+
+def _watched(tick: Mapping[str, Any], start: int, until: int) -> dict[str, Any]:
+    """Coverage, and gaps: also those to either end of the day."""
+    promised = -(-(until - start) // _INTERVAL)
+    covered = 100 * tick.get("answered", 0) / promised if promised > 0 else None
+    first, last = tick.get("first"), tick.get("last")
+    if first is None or last is None:
+        gaps = max(0, until - start)
+    else:
+        since = (first - (start - _INTERVAL), until - last)
+        gaps = tick["gaps"] + sum(one - _INTERVAL for one in since if one > _GAP)
+    return {
+        "coverage_pct": None if covered is None else round(min(covered, 100.0), 6),
+        "gap_seconds": gaps // clock.SECOND,
+    }
+
+
+def _available(tick: Mapping[str, Any], snapshot: Mapping[str, Any]) -> dict[str, Any]:
+    if not tick:
+        return {}
+    up = max(0, tick["answered"] - snapshot.get("without_nodes", 0))
+    return {"availability_pct": round(100 * up / tick["looked"], 6)}
+
+
+def _succeeded(snapshot: Mapping[str, Any]) -> dict[str, Any]:
+    total = snapshot.get("query_total")
+    return {
+        name: round(100 * max(0.0, 1 - snapshot[of] / total), 6)
+        for name, of in (
+            ("success_pct", "query_error"),
+            ("service_success_pct", "query_internal_error"),
+        )
+        if total and snapshot[of] is not None
+    }
+
+
+def _ends(
+    connection: sqlite3.Connection, rows: str, cluster: str, snapshot: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The last known value of each; not all are asked for at every tick."""
+    times = {snapshot.get(_time_of(end)) for end in _ENDS} - {None}
+    names = ", ".join(end.name for end in _ENDS)
+    query = f"SELECT {names} FROM {rows} WHERE time = ? AND cluster = ? ORDER BY id"
+    found = {time: connection.execute(query, (time, cluster)).fetchall() for time in times}
+    values: dict[str, Any] = {}
+    for place, end in enumerate(_ENDS):
+        for row in found.get(snapshot.get(_time_of(end)), ()):
+            if row[place] is not None:
+                values[end.name] = row[place]
+    return values
+
+
+def _time_of(end: Column) -> str:
+    return f"{end.name}_time"
+
+
+def _either(choose: Callable[[list[int]], int], *moments: int | None) -> int | None:
+    known = [moment for moment in moments if moment is not None]
+    return choose(known) if known else None
