@@ -623,9 +623,20 @@ def test_trap_17_a_session_in_another_zone_starts_no_process_anew() -> None:
     there = frontend(1, LATER + eight, StartTime=text_of(started + eight))
     one = look({"frontends": [frontend(1)]}, {FE1: page(query_total=5000)})
     other = look({"frontends": [there]}, {FE1: page(query_total=5001)}, at=LATER)
-    rows = run(one, other)
+    rows = run(one, other._replace(is_zone_known=False))
     assert (snapshot(rows[1])["query_total"], snapshot(rows[1])["resets"]) == (1, 0)
     assert rows[0]["node_samples"][0]["started_at"] == started
+    assert rows[1]["node_samples"] == []
+
+
+@pytest.mark.parametrize("age", [-30, 20, 30, 40, 480], ids=lambda age: f"{age}min")
+def test_an_old_heartbeat_is_no_zone_where_the_zone_is_known(age: int) -> None:
+    """The collector's clock is off, or a follower's view is frozen."""
+    old = frontend(1, LATER - age * 60 * clock.SECOND)
+    one = look({"frontends": [frontend(1)]}, {FE1: page(query_total=10**9)})
+    other = look({"frontends": [old]}, {FE1: page(query_total=10**9 + 1)}, at=LATER)
+    rows = run(one, other)
+    assert (snapshot(rows[1])["query_total"], snapshot(rows[1])["resets"]) == (1, 0)
     assert rows[1]["node_samples"] == []
 
 
