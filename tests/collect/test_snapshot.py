@@ -135,6 +135,46 @@ def test_a_backend_that_was_only_seen_alive_again_did_not_count_anew() -> None:
     assert (row["load_rows"], row["resets"]) == (5, 0)
 
 
+HOST_COUNTERS = ("disk_bytes_read", "disk_bytes_written", "network_send_bytes",
+                 "network_receive_bytes")  # fmt: skip
+HOST_COLUMNS = ("disk_read_bytes", "disk_written_bytes", "network_sent_bytes",
+                "network_received_bytes")  # fmt: skip
+
+
+def of_host(rows: int, total: int) -> str:
+    lines = [f'starrocks_be_{name}{{device="x0"}} {total}\n' for name in HOST_COUNTERS]
+    return page(be_load_rows=rows) + "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("rows", "total", "loaded", "moved", "resets"),
+    [
+        (40, 10**14 + 500, 40, 500, 1),  # another process on the same host
+        (40, 500, 40, 500, 1),  # the host has restarted, too
+        (1005, 500, 5, 500, 0),  # only seen alive again; a device has begun anew
+    ],
+    ids=["process", "host", "device"],
+)
+def test_what_a_host_counts_goes_on_when_its_backend_restarts(
+    rows: int, total: int, loaded: int, moved: int, resets: int
+) -> None:
+    back = backend(1, LATER, LastStartTime=text_of(LATER))
+    one = look({"backends": [backend(1)]}, {BE1: of_host(1000, 10**14)})
+    other = look({"backends": [back]}, {BE1: of_host(rows, total)}, at=LATER)
+    row = snapshot(run(one, other)[1])
+    assert (row["load_rows"], row["resets"]) == (loaded, resets)
+    assert [row[name] for name in HOST_COLUMNS] == [moved] * 4
+
+
+def test_a_device_that_is_not_on_the_first_page_of_a_process_is_not_forgotten() -> None:
+    back = backend(1, LATER, LastStartTime=text_of(LATER))
+    one = look({"backends": [backend(1)]}, {BE1: of_host(1000, 10**14)})
+    bare = look({"backends": [back]}, {BE1: page(be_load_rows=40)}, at=LATER)
+    last = look({"backends": [back]}, {BE1: of_host(50, 10**14 + 9)}, at=LATER + TICK)
+    row = snapshot(run(one, bare, last)[2])
+    assert (row["load_rows"], row["disk_read_bytes"]) == (10, 9)
+
+
 @pytest.mark.parametrize(("after", "grew"), [(3, 3), (900, 200)], ids=["lower", "higher"])
 def test_trap_06_the_leader_changes(after: int, grew: int) -> None:
     """A new leader goes on from its own counter, whether that is below or above the old one's."""
