@@ -126,5 +126,8 @@ def _amount(
 
 
 def _remembered(known: dict[str, int], values: dict[str, int]) -> dict[str, int]:
-    """What was not on this page keeps its last value: it grows from there when it is back."""
-    return {**known, **values} if len(known) <= len(values) + _GONE else values
+    """What was not on this page keeps its last value: it grows from there when it is back. Those
+    that have been away the longest come first, and are the first to be forgotten.
+    """
+    absent = [name for name in known if name not in values]
+    return {**{name: known[name] for name in absent[-_GONE:]}, **values}

@@ -231,6 +231,21 @@ def test_trap_21_a_page_with_fewer_lines_does_not_lose_or_invent() -> None:
     assert [snapshot(each)["mv_refresh_failed"] for each in rows] == [None, None, 3, 1]
 
 
+def test_of_many_series_that_are_away_only_the_first_are_forgotten() -> None:
+    def views(value: int, *numbers: int) -> str:
+        name = "starrocks_fe_mv_refresh_total_failed_jobs"
+        lines = (f'{name}{{mv_id="{number}"}} {value}\n' for number in numbers)
+        return page(query_total=1) + "".join(lines)
+
+    pages = [views(5, 0), views(5, *range(1, 1001)), views(5), views(8, 0), views(8, *range(1001))]
+    rows = run(*(
+        look({"frontends": [frontend(1)]}, {FE1: text}, at=START + number * TICK)
+        for number, text in enumerate(pages)
+    ))  # fmt: skip
+    grown = [snapshot(each)["mv_refresh_failed"] for each in rows]
+    assert grown == [None, None, None, None, 3000]
+
+
 def test_trap_20_counters_beyond_what_a_float_holds() -> None:
     one = page(routine_load_receive_bytes=2**60)
     other = f"starrocks_fe_routine_load_receive_bytes {2**60 + 3}\n"
