@@ -86,7 +86,7 @@ def _is_told(before: dict[str, Any], metrics: Metrics) -> bool:
     SHOW learns of it by a heartbeat, some seconds after the page was that of the new process.
     """
     shrank = before.get("shrank")
-    return shrank is not None and metrics.moment - shrank < _LATE
+    return shrank is not None and 0 <= metrics.moment - shrank < _LATE
 
 
 def _is_of_host(series: str) -> bool:

@@ -127,6 +127,19 @@ def test_trap_05_a_restart_that_show_learns_of_later_is_counted_once() -> None:
     assert [snapshot(each)["resets"] for each in rows] == [None, 1, 0]
 
 
+def test_a_restart_at_a_time_that_was_wrong_hides_no_later_one() -> None:
+    """The collector's clock was ahead when the first one was seen."""
+    moments = (START, START + clock.HOUR, LATER, LATER + TICK)
+    again = frontend(1, StartTime=text_of(LATER + 25 * clock.SECOND))
+    shown = (frontend(1), frontend(1), frontend(1), again)
+    rows = run(*(
+        look({"frontends": [each]}, {FE1: page(query_total=total)}, at=moment)
+        for each, total, moment in zip(shown, (1000, 40, 50, 90), moments, strict=True)
+    ))  # fmt: skip
+    assert [snapshot(each)["query_total"] for each in rows] == [None, 40, 10, 90]
+    assert [snapshot(each)["resets"] for each in rows] == [None, 1, 0, 1]
+
+
 def test_a_backend_that_was_only_seen_alive_again_did_not_count_anew() -> None:
     back = backend(1, LATER, LastStartTime=text_of(LATER))
     one = look({"backends": [backend(1)]}, {BE1: page(be_load_rows=9_000_000)})
