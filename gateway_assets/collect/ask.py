@@ -63,6 +63,7 @@ class _Look:
         self.answered_by = self.leader = ""
         self.is_leader_view: bool | None = None
         self.is_window_met = False
+        self.is_zone_known = True
 
     @property
     def seconds_left(self) -> float:
@@ -104,6 +105,7 @@ class Watched:
             scrapes=scrapes,
             errors=shortened(look.errors),
             window=window if look.is_window_met else None,
+            is_zone_known=look.is_zone_known,
         )
 
     def close(self) -> None:
@@ -125,6 +127,7 @@ class Watched:
                 continue
             if "frontends" in look.answers:
                 look.moment = clock.now()
+                look.is_zone_known = session.zone is not None
                 self._note_leader(session, look)
                 return
             self._lose(session, "no answer to SHOW FRONTENDS", look)

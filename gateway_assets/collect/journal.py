@@ -23,6 +23,7 @@ from gateway_assets.source import Source
 
 INSTANCE = "collect"
 VERSION = 1
+_MISREAD = (LookupError, AttributeError, TypeError, ValueError)  # content of another shape
 
 
 class Journal:
@@ -39,14 +40,19 @@ class Journal:
         self._waiting: dict[str, Any] | None = None
 
     def resume(self) -> None:
-        """Go on where the last process ended. Raises LandingError."""
-        found = self._read()
-        if found:
-            self.memories = found["memories"]
-            self.last_time = found["stamp"]["time"]
-            self._waiting = found
-            self._remove_partials(found)
-            self._land()
+        """Go on where the last process ended. Raises LandingError.
+
+        A journal that cannot be understood is said and set aside.
+        """
+        try:
+            self._waiting = found = self._read()
+            if found:
+                self._remove_partials(found)
+                self._land()
+                self.memories, self.last_time = found["memories"], found["stamp"]["time"]
+        except _MISREAD as error:
+            self._waiting = None
+            self._set_aside(error)
 
     def keep(self, ticked: Ticked) -> None:
         """Make a tick durable, and its files appear.
@@ -98,12 +104,14 @@ class Journal:
             if isinstance(error.__cause__, FileNotFoundError):
                 return None
             raise
-        except (ValueError, KeyError, TypeError) as error:
-            aside = self._path.with_name("journal.json.damaged")
-            self._path.replace(aside)
-            say(f"the journal is damaged ({error}), set aside as {aside}: counters begin anew")
-            return None
         return dict(found)
+
+    def _set_aside(self, error: Exception) -> None:
+        aside = self._path.with_name("journal.json.damaged")
+        with explained(self._path):
+            self._path.replace(aside)
+        what = f"{type(error).__name__}: {error}"
+        say(f"the journal is damaged ({what}), set aside as {aside}: counters begin anew")
 
     def _land(self) -> None:
         if self._waiting is None:
@@ -140,7 +148,12 @@ def _files(content: dict[str, Any]) -> list[tuple[Source, Stamp, list[list[Any]]
 
 
 def _check(found: Any) -> None:
-    """Raises ValueError, KeyError or TypeError when it is no journal of this program."""
-    if found["version"] != VERSION or not isinstance(found["memories"], dict):
+    """Raises one of _MISREAD when it is no journal of this program."""
+    if found["version"] != VERSION:
         raise ValueError("not of this release")
+    for memory in found["memories"].values():
+        if not all(isinstance(memory.get(name), int | None) for name in ("asked_until", "time")):
+            raise TypeError("a moment is no number")
+    if not isinstance(found["stamp"]["time"], int):
+        raise TypeError("the moment of the tick is no number")
     _files(found)

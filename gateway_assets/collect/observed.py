@@ -43,3 +43,4 @@ class Observed(NamedTuple):
     scrapes: dict[Node, Scrape]
     errors: list[str]
     window: tuple[int, int] | None = None  # that ``latencies``, ``slow_queries``, … are about
+    is_zone_known: bool = True  # SHOW's moments are in UTC; else their zone must be guessed

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from gateway_assets.clock import HOUR
 from gateway_assets.collect.observed import Observed
 from gateway_assets.starrocks import formats
 
@@ -28,16 +29,24 @@ _WHOLE = {
 
 
 def latencies(observed: Observed, until: int) -> tuple[list[dict[str, Any]], int]:
-    """Buckets of a window, and where it ends: what lies before ``until`` has been counted."""
+    """Buckets of a window, and where it ends: what lies before ``until`` has been counted.
+
+    An ``until`` of more than an hour after the window is that of a clock that was wrong, as it is
+    when windows are chosen.
+    """
+    if observed.window is None:
+        return [], until
+    start, end = observed.window
+    if until > end + HOUR:
+        until = 0
     rows = observed.answers.get("latencies")
-    if rows is None or observed.window is None or observed.window[0] < until:
+    if rows is None or start < until:
         return [], until
     buckets: Counter[int] = Counter()
     for row in rows:
         bucket, queries = formats.whole(row.get("BUCKET")), formats.whole(row.get("QUERIES"))
         if bucket is not None and bucket >= 0 and queries is not None and queries > 0:
             buckets[bucket] += queries
-    start, end = observed.window
     return [
         {"time": start, "cluster": observed.cluster, "bucket": bucket, "queries": queries}
         for bucket, queries in sorted(buckets.items())

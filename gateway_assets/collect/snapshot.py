@@ -68,9 +68,7 @@ def rows_of(observed: Observed, memory: Memory) -> tuple[Rows, Memory]:
 
 def _looked(seen: Seen, memory: Memory, said: list[str]) -> tuple[Rows, Memory]:
     observed = seen.observed
-    offset = formats.zone_offset(
-        (each.heartbeat for each in seen.alive("fe", "be")), observed.moment
-    )
+    offset = _zone_offset(seen)
     growths, counters = _grown(seen, offset, memory.get("counters", {}))
     before, taken = memory.get("taken"), _taken(seen)
     seconds = None if before is None or taken is None else (taken - before) / SECOND
@@ -104,6 +102,16 @@ def _looked(seen: Seen, memory: Memory, said: list[str]) -> tuple[Rows, Memory]:
         "slow": told,
         "failed": failed,
     }
+
+
+def _zone_offset(seen: Seen) -> int | None:
+    """Guessed only where it must be: a stale heartbeat, or a clock that is off, looks like a zone,
+    and starts that move make counters begin anew.
+    """
+    if seen.observed.is_zone_known:
+        return 0
+    heartbeats = (each.heartbeat for each in seen.alive("fe", "be"))
+    return formats.zone_offset(heartbeats, seen.observed.moment)
 
 
 def _grown(

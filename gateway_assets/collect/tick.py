@@ -150,15 +150,24 @@ def _window(memory: Memory, groups: frozenset[Every]) -> tuple[int, int] | None:
 
 
 def _digested(observed: Observed, memory: Memory) -> tuple[dict[str, list[Row]], Memory]:
-    """Rows and the new memory; a look that cannot be digested has failed, and nothing moves on."""
+    """Rows and the new memory.
+
+    What does not go with the memory is tried without it, or no tick would ever succeed again. A
+    look that cannot be digested even so has failed, and nothing moves on.
+    """
     try:
         rows, seen = rows_of(observed, memory.get("seen", {}))
-    except Exception as error:  # noqa: BLE001  a defect met by one cluster's answers
-        text = f"{type(error).__name__}: {error}"
+    except Exception as error:  # noqa: BLE001  a defect met by one cluster's answers or memory
+        text = f"{type(error).__name__}: {error}; counters begin anew"
+        try:
+            rows, seen = rows_of(observed._replace(errors=[*observed.errors, text]), {})
+        except Exception as error:  # noqa: BLE001  a defect met by its answers
+            text = f"{type(error).__name__}: {error}"
+            say(f"{observed.cluster}: {text}")
+            nothing = failed(observed.cluster, observed.time, observed.milliseconds, text)
+            rows, _ = rows_of(nothing, {})
+            return rows, {**memory, "time": observed.time}
         say(f"{observed.cluster}: {text}")
-        nothing = failed(observed.cluster, observed.time, observed.milliseconds, text)
-        rows, _ = rows_of(nothing, {})
-        return rows, {**memory, "time": observed.time}
     asked_until = observed.window[1] if observed.window else memory.get("asked_until")
     return rows, {"seen": seen, "asked_until": asked_until, "time": observed.time}
 

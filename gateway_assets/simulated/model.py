@@ -13,7 +13,13 @@ from random import Random
 from typing import NamedTuple
 
 from gateway_assets.clock import SECOND
-from gateway_assets.simulated.series import Version, be_counters, fe_counters, parse_version
+from gateway_assets.simulated.series import (
+    Version,
+    be_counters,
+    fe_counters,
+    host_counters,
+    parse_version,
+)
 
 GB = 2**30
 TB = 2**40
@@ -124,9 +130,10 @@ class Worker(Node):
     cache_total: int = 0
 
     def begin(self, now: int) -> None:
-        """A new process: counters from nothing."""
+        """A new process: counters from nothing, but those that are its host's."""
         self.started, self.heartbeat = now, now
-        self.counters = dict.fromkeys(be_counters(), 0)
+        kept = {series: self.counters.get(series, 0) for series in host_counters()}
+        self.counters = {**dict.fromkeys(be_counters(), 0), **kept}
         self.running = 0
 
 

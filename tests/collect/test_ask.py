@@ -198,6 +198,7 @@ def test_no_window_is_asked_for_in_a_zone_that_is_unknown(name: str, on: str) ->
         observed = each.look(simulated.now, FAST, next_window(None, simulated.now))
     assert observed.answers["backends"]
     assert name not in observed.answers
+    assert observed.is_zone_known == (name != "task_runs")
     assert any(f"{name}: left out" in line for line in observed.errors)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from gateway_assets import clock
 from gateway_assets.collect.observed import Observed, Record
 from tests.collect.looks import START, TICK, look, run, vertical
@@ -105,6 +107,20 @@ def test_latencies_of_a_window_are_counted_once() -> None:
     assert rows[1] == []
     assert rows[2] == [(WINDOW[1], 0, 3), (WINDOW[1], 345, 12)]
     assert rows[3] == []
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["answered", "unanswered"])
+def test_a_clock_that_was_ahead_does_not_keep_windows_from_being_counted(fails: bool) -> None:
+    """Also when the first window that is asked for with the right clock has no answer."""
+    step = 300 * clock.SECOND
+    ahead = clock.HOUR + step
+    answers: dict[str, list[Record]] = {"latencies": [{"BUCKET": "3", "QUERIES": "12"}]}
+    windows = [(WINDOW[0] + by, WINDOW[1] + by) for by in (ahead, 0, step)]
+    looks = [at(number, answers, window=window) for number, window in enumerate(windows)]
+    if fails:
+        looks[1] = looks[1]._replace(answers={"frontends": []})
+    rows = [[row["time"] for row in each["latency_histogram"]] for each in run(*looks)]
+    assert rows == [[windows[0][0]], [] if fails else [windows[1][0]], [windows[2][0]]]
 
 
 def test_a_slow_query_has_one_row() -> None:

@@ -129,6 +129,39 @@ def test_a_damaged_journal_is_set_aside(
     assert landed(tmp_path) == [ticked(0).time]
 
 
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        ("rows", []),
+        ("rows", {"unknown": {"version": 1, "rows": [[1]]}}),
+        ("rows", {TICKS: {"version": 1, "rows": []}}),
+        ("rows", {TICKS: {"version": 1, "rows": [[7, 8], [7]]}}),
+        ("rows", {TICKS: {"version": 1, "rows": [5]}}),
+        ("stamp", {"host": "box"}),
+        ("stamp", None),
+        ("memories", []),
+        ("memories", {"one": 7}),
+        ("memories", {"one": {"asked_until": "noon"}}),
+    ],
+    ids=str,
+)
+def test_a_journal_of_another_shape_is_set_aside(
+    tmp_path: Path, where: str, value: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened(tmp_path).keep(ticked(0))
+    for path in landing_files(tmp_path / "landing", SOURCES[TICKS]):
+        path.unlink()
+    path = tmp_path / "collect" / "journal.json"
+    content = json.dumps({**json.loads(path.read_text()), where: value})
+    path.write_text(content)
+    journal = opened(tmp_path)
+    assert (journal.memories, journal.last_time) == ({}, None)
+    assert "damaged" in capsys.readouterr().err
+    assert (path.parent / "journal.json.damaged").read_text() == content
+    journal.keep(ticked(1))
+    assert landed(tmp_path) == [ticked(1).time]
+
+
 def test_killed_anywhere_no_tick_is_lost_or_doubled(tmp_path: Path) -> None:
     """The tick in which the process died is there or is not, and the memory agrees with it."""
     done = subprocess.run(

@@ -127,12 +127,65 @@ def test_trap_05_a_restart_that_show_learns_of_later_is_counted_once() -> None:
     assert [snapshot(each)["resets"] for each in rows] == [None, 1, 0]
 
 
+def test_a_restart_at_a_time_that_was_wrong_hides_no_later_one() -> None:
+    """The collector's clock was ahead when the first one was seen."""
+    moments = (START, START + clock.HOUR, LATER, LATER + TICK)
+    again = frontend(1, StartTime=text_of(LATER + 25 * clock.SECOND))
+    shown = (frontend(1), frontend(1), frontend(1), again)
+    rows = run(*(
+        look({"frontends": [each]}, {FE1: page(query_total=total)}, at=moment)
+        for each, total, moment in zip(shown, (1000, 40, 50, 90), moments, strict=True)
+    ))  # fmt: skip
+    assert [snapshot(each)["query_total"] for each in rows] == [None, 40, 10, 90]
+    assert [snapshot(each)["resets"] for each in rows] == [None, 1, 0, 1]
+
+
 def test_a_backend_that_was_only_seen_alive_again_did_not_count_anew() -> None:
     back = backend(1, LATER, LastStartTime=text_of(LATER))
     one = look({"backends": [backend(1)]}, {BE1: page(be_load_rows=9_000_000)})
     other = look({"backends": [back]}, {BE1: page(be_load_rows=9_000_005)}, at=LATER)
     row = snapshot(run(one, other)[1])
     assert (row["load_rows"], row["resets"]) == (5, 0)
+
+
+HOST_COUNTERS = ("disk_bytes_read", "disk_bytes_written", "network_send_bytes",
+                 "network_receive_bytes")  # fmt: skip
+HOST_COLUMNS = ("disk_read_bytes", "disk_written_bytes", "network_sent_bytes",
+                "network_received_bytes")  # fmt: skip
+
+
+def of_host(rows: int, total: int) -> str:
+    lines = [f'starrocks_be_{name}{{device="x0"}} {total}\n' for name in HOST_COUNTERS]
+    return page(be_load_rows=rows) + "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("rows", "total", "loaded", "moved", "resets"),
+    [
+        (40, 10**14 + 500, 40, 500, 1),  # another process on the same host
+        (40, 500, 40, 500, 1),  # the host has restarted, too
+        (1005, 500, 5, 500, 0),  # only seen alive again; a device has begun anew
+    ],
+    ids=["process", "host", "device"],
+)
+def test_what_a_host_counts_goes_on_when_its_backend_restarts(
+    rows: int, total: int, loaded: int, moved: int, resets: int
+) -> None:
+    back = backend(1, LATER, LastStartTime=text_of(LATER))
+    one = look({"backends": [backend(1)]}, {BE1: of_host(1000, 10**14)})
+    other = look({"backends": [back]}, {BE1: of_host(rows, total)}, at=LATER)
+    row = snapshot(run(one, other)[1])
+    assert (row["load_rows"], row["resets"]) == (loaded, resets)
+    assert [row[name] for name in HOST_COLUMNS] == [moved] * 4
+
+
+def test_a_device_that_is_not_on_the_first_page_of_a_process_is_not_forgotten() -> None:
+    back = backend(1, LATER, LastStartTime=text_of(LATER))
+    one = look({"backends": [backend(1)]}, {BE1: of_host(1000, 10**14)})
+    bare = look({"backends": [back]}, {BE1: page(be_load_rows=40)}, at=LATER)
+    last = look({"backends": [back]}, {BE1: of_host(50, 10**14 + 9)}, at=LATER + TICK)
+    row = snapshot(run(one, bare, last)[2])
+    assert (row["load_rows"], row["disk_read_bytes"]) == (10, 9)
 
 
 @pytest.mark.parametrize(("after", "grew"), [(3, 3), (900, 200)], ids=["lower", "higher"])
@@ -189,6 +242,21 @@ def test_trap_21_a_page_with_fewer_lines_does_not_lose_or_invent() -> None:
         for number, text in enumerate(pages)
     ))  # fmt: skip
     assert [snapshot(each)["mv_refresh_failed"] for each in rows] == [None, None, 3, 1]
+
+
+def test_of_many_series_that_are_away_only_the_first_are_forgotten() -> None:
+    def views(value: int, *numbers: int) -> str:
+        name = "starrocks_fe_mv_refresh_total_failed_jobs"
+        lines = (f'{name}{{mv_id="{number}"}} {value}\n' for number in numbers)
+        return page(query_total=1) + "".join(lines)
+
+    pages = [views(5, 0), views(5, *range(1, 1001)), views(5), views(8, 0), views(8, *range(1001))]
+    rows = run(*(
+        look({"frontends": [frontend(1)]}, {FE1: text}, at=START + number * TICK)
+        for number, text in enumerate(pages)
+    ))  # fmt: skip
+    grown = [snapshot(each)["mv_refresh_failed"] for each in rows]
+    assert grown == [None, None, None, None, 3000]
 
 
 def test_trap_20_counters_beyond_what_a_float_holds() -> None:
@@ -623,9 +691,20 @@ def test_trap_17_a_session_in_another_zone_starts_no_process_anew() -> None:
     there = frontend(1, LATER + eight, StartTime=text_of(started + eight))
     one = look({"frontends": [frontend(1)]}, {FE1: page(query_total=5000)})
     other = look({"frontends": [there]}, {FE1: page(query_total=5001)}, at=LATER)
-    rows = run(one, other)
+    rows = run(one, other._replace(is_zone_known=False))
     assert (snapshot(rows[1])["query_total"], snapshot(rows[1])["resets"]) == (1, 0)
     assert rows[0]["node_samples"][0]["started_at"] == started
+    assert rows[1]["node_samples"] == []
+
+
+@pytest.mark.parametrize("age", [-30, 20, 30, 40, 480], ids=lambda age: f"{age}min")
+def test_an_old_heartbeat_is_no_zone_where_the_zone_is_known(age: int) -> None:
+    """The collector's clock is off, or a follower's view is frozen."""
+    old = frontend(1, LATER - age * 60 * clock.SECOND)
+    one = look({"frontends": [frontend(1)]}, {FE1: page(query_total=10**9)})
+    other = look({"frontends": [old]}, {FE1: page(query_total=10**9 + 1)}, at=LATER)
+    rows = run(one, other)
+    assert (snapshot(rows[1])["query_total"], snapshot(rows[1])["resets"]) == (1, 0)
     assert rows[1]["node_samples"] == []
 
 

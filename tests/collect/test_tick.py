@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from gateway_assets import clock
+from gateway_assets.collect.ask import failed
 from gateway_assets.collect.config import Cluster
 from gateway_assets.collect.journal import Journal
-from gateway_assets.collect.tick import SOURCES, Memory, Ticked, Ticker, due
+from gateway_assets.collect.tick import SOURCES, Memory, Ticked, Ticker, _digested, due
 from gateway_assets.files.landing import landing_files
 from gateway_assets.model import misfit
 from gateway_assets.simulated.cluster import SimulatedCluster
@@ -106,17 +107,32 @@ def test_a_look_that_hangs_is_left_behind_and_its_cluster_skipped(
     assert column(third, "collection_ticks", "skipped") == {"bad": 1, "one": 0}
 
 
-def test_a_defect_of_one_cluster_is_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_memory_that_cannot_be_used_is_said_and_begun_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with SimulatedCluster(1, 1) as simulated:
         clusters = [declared(simulated), declared(simulated, "two")]
         memories: dict[str, Memory] = {"two": {"seen": {"counters": 7}, "time": START - STEP}}
         with closing(Ticker(clusters, quick(tmp_path))) as ticker:
-            ticked = ticker.tick(START, memories, everything=False)
-    assert column(ticked, "collection_ticks", "status") == {"one": "ok", "two": "failed"}
-    assert "two" in capsys.readouterr().err
-    assert ticked.memories["two"]["seen"] == {"counters": 7}
+            first = ticker.tick(START, memories, everything=False)
+            second = ticker.tick(START + STEP, first.memories, everything=False)
+    assert column(first, "collection_ticks", "status") == {"one": "ok", "two": "partial"}
+    assert "counters begin anew" in str(column(first, "collection_ticks", "errors")["two"])
+    assert "two: " in capsys.readouterr().err
+    assert column(second, "collection_ticks", "status") == {"one": "ok", "two": "ok"}
+    assert column(second, "metrics_snapshots", "query_total")["two"] is not None
+
+
+def test_answers_that_cannot_be_digested_are_a_failed_tick(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    broken: Any = {"frontends": [None]}
+    observed = failed("two", START, 5, "")._replace(answers=broken)
+    memory = {"seen": {"tick": START - STEP}, "asked_until": 7, "time": START - STEP}
+    rows, after = _digested(observed, memory)
+    assert column(Ticked(START, rows, {}), "collection_ticks", "status") == {"two": "failed"}
+    assert "two: " in capsys.readouterr().err
+    assert after == {**memory, "time": START}
 
 
 def test_all_rows_can_land(tmp_path: Path) -> None:

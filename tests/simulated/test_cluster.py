@@ -14,6 +14,7 @@ import pytest
 from gateway_assets.clock import SECOND
 from gateway_assets.errors import UsageError
 from gateway_assets.simulated.cluster import PASSWORD_ENV, SimulatedCluster
+from gateway_assets.simulated.series import be
 from tests.simulated.asking import ask, connected, fetch, series
 
 START = 1_790_000_000 * SECOND
@@ -166,6 +167,17 @@ def test_a_restart_of_the_leader_moves_the_lead() -> None:
     with SimulatedCluster(1, 1) as cluster:
         cluster.restart(cluster.frontends[0])
         assert frontends(cluster)[0]["Role"] == "LEADER"
+
+
+def test_a_restart_of_a_backend_leaves_what_its_host_counts() -> None:
+    with SimulatedCluster(1, 1, start=START) as cluster:
+        cluster.step(60)
+        (node,) = cluster.backends
+        read, loaded = be("disk_bytes_read", device="nvme0n1"), be("load_rows")
+        before = dict(node.counters)
+        assert before[read] > 0 < before[loaded]
+        cluster.restart(node)
+        assert (node.counters[read], node.counters[loaded]) == (before[read], 0)
 
 
 def test_a_follower_has_a_view_of_its_own() -> None:
