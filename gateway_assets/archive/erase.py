@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -67,6 +67,24 @@ def check_match(source: Source, given: Mapping[str, str]) -> None:
         except (ValueError, Misfit):
             kind = named[name].kind
             raise UsageError(f"{text!r} is no {kind} as column {name} holds") from None
+
+
+def check_not_computed(source: Source, below: Iterable[Source], given: Mapping[str, str]) -> None:
+    """Raise UsageError when a summary's rows would come back with the next computation."""
+    table = source.table
+    keys = table.own.by if table.own else ()
+    if not given.keys() <= set(keys):
+        raise UsageError(
+            f"{table.name} is computed from other tables",
+            hint=f"erase from those, then: gateway rollup {table.name} --again; "
+            f"of what is gone there, erase by {', '.join(keys)}",
+        )
+    for lower in below:
+        if any(found(lower, given)):
+            raise UsageError(
+                f"such rows of {table.name} would be computed again from {lower.table.name}",
+                hint=f"first: gateway archive erase {lower.table.name} with the same --match",
+            )
 
 
 def found(source: Source, given: Mapping[str, str]) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from gateway_assets.archive.engine import UniversalArchiver
 from gateway_assets.archive.source import Source
 from gateway_assets.bridge.bridge import UnifiedQueryBridge
 from gateway_assets.bridge.reconcile import difference
+from gateway_assets.errors import UsageError
 from gateway_assets.files.landing import Row
 from gateway_assets.hot.dirty import mark_days, waiting_days
 from gateway_assets.hot.load import load
@@ -456,6 +457,35 @@ def test_erased_rows_leave_the_figures_and_others_go_on(
     after = days(settings)
     assert after[DAY, "red"] == before[DAY, "red"]
     assert_is_sum(after[DAY, "blue"], [*rows[:-1], *late])
+    for table in (*BELOW, DAILY_SNAPSHOTS):
+        archiver.archive_table(table, hot_days=0).raise_failures()
+
+
+def test_rows_of_a_summary_are_erased_after_those_below(
+    store: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before, the next computation would bring them back, and they would count twice."""
+    monkeypatch.setenv("GATEWAY_ARCHIVE_GRACE_HOURS", "0")
+    settings = load_settings()
+    for cluster in ("red", "blue"):
+        land_day(settings.landing, DAY, times(DAY, 0, 50), cluster=cluster)
+    brought(store, settings)
+    archiver = UniversalArchiver(settings)
+    archiver.archive_table(COLLECTION_TICKS, hot_days=0).raise_failures()
+    red = {"cluster": "red"}
+    for table in BELOW:
+        with pytest.raises(UsageError, match=f"computed again from {table.name}"):
+            archiver.erase(DAILY_SNAPSHOTS, red)
+        with pytest.raises(UsageError, match=f"computed again from {table.name}"):
+            archiver.matching(DAILY_SNAPSHOTS, red)
+        archiver.erase(table, red)
+    with pytest.raises(UsageError, match="computed from other tables"):
+        archiver.erase(DAILY_SNAPSHOTS, {"samples": "50"})
+    assert archiver.erase(DAILY_SNAPSHOTS, red).hot_rows == 1
+    with writing(store):
+        mark_days(store, DAILY_SNAPSHOTS, [DAY])
+    brought(store, settings)
+    assert list(days(settings)) == [(DAY, "blue")]
     for table in (*BELOW, DAILY_SNAPSHOTS):
         archiver.archive_table(table, hot_days=0).raise_failures()
 
