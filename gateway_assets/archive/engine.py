@@ -22,7 +22,7 @@ from gateway_assets import clock
 from gateway_assets.archive import manifest
 from gateway_assets.archive.backup import backup, check_space
 from gateway_assets.archive.compact import compact_day, expire_day, shorten
-from gateway_assets.archive.erase import Receipt, check_match, erase, found
+from gateway_assets.archive.erase import Receipt, check_match, check_not_computed, erase, found
 from gateway_assets.archive.export import export_day
 from gateway_assets.archive.known import forget_old
 from gateway_assets.archive.manifest import live_files, live_paths
@@ -209,7 +209,7 @@ class UniversalArchiver:
     def matching(self, model_or_table: Any, given: Mapping[str, str]) -> tuple[int, int]:
         """How many rows ``erase`` would remove, in hot and in archived files."""
         with self._looking(model_or_table) as source:
-            check_match(source, given)
+            self._check_match(source, given)
             return found(source, given)
 
     def erase(
@@ -217,7 +217,7 @@ class UniversalArchiver:
     ) -> Receipt:
         """Remove every row whose columns have the given values, hot and archived."""
         with self._alone(model_or_table), self._working(model_or_table) as source:
-            check_match(source, given)
+            self._check_match(source, given)
             return erase(source, given, progress)
 
     def replace_places(
@@ -414,6 +414,14 @@ class UniversalArchiver:
         result.kept.setdefault(name, reason)
         if hot:
             result.staying[name] = reason
+
+    def _check_match(self, source: Source, given: Mapping[str, str]) -> None:
+        check_match(source, given)
+        own = source.table.own
+        if own and own.summary:
+            declared = [find(self._settings, name) for name in own.below]
+            below = [self._source(source.connection, lower, None) for lower in declared]
+            check_not_computed(source, below, given)
 
     def _check_rollups(self, source: Source, day: int) -> None:
         """Rows leave only when every roll-up over them adds up to them."""

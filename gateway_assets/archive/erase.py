@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -26,12 +26,15 @@ from gateway_assets.archive.rows import raw_rows
 from gateway_assets.archive.source import Source
 from gateway_assets.archive.swap import replace_files
 from gateway_assets.archive.sweep import orphans, sweep
+from gateway_assets.archive.totals import Totals, expected_sums
 from gateway_assets.errors import ArchiveError, UsageError
 from gateway_assets.files.appear import appearing, make_directory
+from gateway_assets.hot.dirty import unmerged
 from gateway_assets.hot.sql import Fragment, quoted, sql
 from gateway_assets.hot.store import writing
 from gateway_assets.model import Kind
 from gateway_assets.progress import Progress, silent
+from gateway_assets.tables import rollups_of
 from gateway_assets.tiers.fields import Field, Misfit
 
 
@@ -64,6 +67,24 @@ def check_match(source: Source, given: Mapping[str, str]) -> None:
         except (ValueError, Misfit):
             kind = named[name].kind
             raise UsageError(f"{text!r} is no {kind} as column {name} holds") from None
+
+
+def check_not_computed(source: Source, below: Iterable[Source], given: Mapping[str, str]) -> None:
+    """Raise UsageError when a summary's rows would come back with the next computation."""
+    table = source.table
+    keys = table.own.by if table.own else ()
+    if not given.keys() <= set(keys):
+        raise UsageError(
+            f"{table.name} is computed from other tables",
+            hint=f"erase from those, then: gateway rollup {table.name} --again; "
+            f"of what is gone there, erase by {', '.join(keys)}",
+        )
+    for lower in below:
+        if any(found(lower, given)):
+            raise UsageError(
+                f"such rows of {table.name} would be computed again from {lower.table.name}",
+                hint=f"first: gateway archive erase {lower.table.name} with the same --match",
+            )
 
 
 def found(source: Source, given: Mapping[str, str]) -> tuple[int, int]:
@@ -265,7 +286,21 @@ def _deleted(source: Source, delete: str, params: list[Any]) -> int:
 
 
 def _count_hot_removed(source: Source, condition: Fragment, params: list[Any]) -> None:
-    """By day where the sums of a table are kept account of, else all together."""
+    """Also as removed from each roll-up that will never see the rows, as it has not merged them."""
+    connection, table = source.connection, source.table
+    for day, gone in _by_day(source, condition, params):
+        manifest.count_removed(connection, table, day, "erased", gone.rows, gone.sums)
+    for above in rollups_of(table.name) if table.own else ():
+        if above.rollup:
+            unseen = Fragment(f"({condition}) AND {unmerged(above)}")
+            for day, gone in _by_day(source, unseen, params):
+                sums = expected_sums(above, gone)
+                reason = "before the roll-up"
+                manifest.count_removed(connection, above, day, reason, gone.rows, sums)
+
+
+def _by_day(source: Source, condition: Fragment, params: list[Any]) -> list[tuple[int, Totals]]:
+    """Rows and sums by day where the sums of a table are kept account of, else all together."""
     table = source.table
     day = Fragment(f"{quoted(table.time)} / {clock.DAY}") if table.own else Fragment("0")
     figures = ", ".join(
@@ -278,9 +313,10 @@ def _count_hot_removed(source: Source, condition: Fragment, params: list[Any]) -
         t=table.table,
         c=condition,
     )
-    for number, rows, *sums in source.connection.execute(query, params).fetchall():
-        named = dict(zip(table.summed, sums, strict=True))
-        manifest.count_removed(source.connection, table, number, "erased", rows, named)
+    return [
+        (number, Totals(rows, dict(zip(table.summed, sums, strict=True))))
+        for number, rows, *sums in source.connection.execute(query, params).fetchall()
+    ]
 
 
 def _fingerprint(given: Mapping[str, str]) -> str:

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway_assets import clock
+from gateway_assets.table import Table
 from gateway_assets.tiers.catalog import has_table
 from gateway_assets.tiers.fields import to_json
 from gateway_assets.tiers.tiered import Tiered
@@ -402,7 +403,12 @@ def set_fact(connection: sqlite3.Connection, name: str, value: str) -> None:
 
 
 def count_removed(
-    connection: sqlite3.Connection, table: Tiered, day: int, reason: str, rows: int, sums: Any
+    connection: sqlite3.Connection,
+    table: Tiered | Table,
+    day: int,
+    reason: str,
+    rows: int,
+    sums: Any,
 ) -> None:
     """Remember rows that were removed on purpose, so that totals still add up."""
     if rows:

@@ -89,6 +89,20 @@ def removed(connection: sqlite3.Connection, table: Tiered, day: int | None = Non
     return totals
 
 
+def rows_removed(
+    connection: sqlite3.Connection, name: str, day: int, reason: str | None = None
+) -> int:
+    """How many rows of a day of a table were removed on purpose, for one reason or for any."""
+    if not has_table(connection, "gateway_archive_removed"):
+        return 0
+    query = """
+        SELECT COALESCE(sum(rows), 0) FROM gateway_archive_removed
+        WHERE table_name = ? AND day = ? AND (? IS NULL OR reason = ?)
+    """
+    (rows,) = connection.execute(query, (name, day, reason, reason)).fetchone()
+    return int(rows)
+
+
 def with_removed(connection: sqlite3.Connection, table: Tiered, root: Path, day: int) -> Totals:
     """What a day would answer for had nothing been removed on purpose."""
     totals, gone = stored(connection, table, root, day), removed(connection, table, day)
@@ -128,10 +142,11 @@ def unlike_below(
     """How the sums of a day differ from those of the rows below; empty when they are the same.
 
     Call it in ``reading``. A summary's day is computed from what is there at the time, so once
-    rows below were removed there is nothing to compare it with.
+    rows of any table below were removed there is nothing to compare it with.
     """
     assert made.own
-    if made.own.summary and removed(connection, below, day).rows:
+    names = made.own.below
+    if made.own.summary and any(rows_removed(connection, name, day) for name in names):
         return ""
     wanted = expected_sums(made.own, with_removed(connection, below, root, day))
     there = with_removed(connection, made, root, day).sums

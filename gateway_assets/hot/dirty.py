@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from gateway_assets import clock
-from gateway_assets.hot.sql import sql
+from gateway_assets.hot.sql import Fragment, literal, sql
 from gateway_assets.model import INT64_MAX
 from gateway_assets.table import Rollup, Table
 from gateway_assets.tables import rollups_of
@@ -168,6 +168,20 @@ def waiting_ids(connection: sqlite3.Connection, rollup: Table, day: int) -> list
     """The ranges of ids, both ends included, that a roll-up has not merged for a day."""
     query = "SELECT first_id, last_id FROM dirty_buckets WHERE rollup = ? AND day = ?"
     return connection.execute(query, (rollup.name, day)).fetchall()
+
+
+def unmerged(rollup: Table) -> Fragment:
+    """SQL that is true for rows below which a roll-up has been told of by id and has not merged.
+
+    Not on a day that it has still to merge from the start: what is missing then is counted there.
+    """
+    mark = f'rollup = {literal(rollup.name)} AND day = "time" / {clock.DAY}'
+    return Fragment(
+        f"EXISTS (SELECT 1 FROM dirty_buckets WHERE {mark} "
+        f'AND first_id > {FROM_THE_START} AND "id" BETWEEN first_id AND last_id) '
+        f"AND NOT EXISTS (SELECT 1 FROM dirty_buckets WHERE {mark} "
+        f"AND first_id = {FROM_THE_START})"
+    )
 
 
 def clear(connection: sqlite3.Connection, rollup: Table, day: int) -> None:

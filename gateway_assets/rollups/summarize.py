@@ -1,7 +1,9 @@
 """Compute a day of a summary again, whole, from all rows of the day in the tables below.
 
 Rows of a key that is there already are changed in place, so their ids stay; what has not changed
-is not touched. A row is never removed. A day that is not over is computed once more when it is.
+is not touched. A row is never removed. A day that is not over is computed once more when it is. A
+day of which rows below have expired keeps its rows: they are all that is left of those. Rows that
+were erased are to leave the figures, too.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import Any, NamedTuple
 
 from gateway_assets import clock
 from gateway_assets.archive.source import Source
-from gateway_assets.archive.totals import removed
+from gateway_assets.archive.totals import rows_removed
 from gateway_assets.archive.visible import visible
 from gateway_assets.hot.dirty import clear, mark_days, waiting_ids
 from gateway_assets.hot.sql import Fragment, sql
@@ -115,9 +117,9 @@ def _why_kept(below: Sequence[Source], there: Mapping[Key, Row], day: int) -> st
     if not there:
         return ""
     for source in below:
-        gone = removed(source.connection, source.table, day).rows
+        gone = rows_removed(source.connection, source.table.name, day, "expired")
         if gone:
-            return f"{gone} rows of {source.table.name} were removed since; its rows stay"
+            return f"{gone} rows of {source.table.name} have expired since; its rows stay"
     return ""
 
 

@@ -17,9 +17,12 @@ import pytest
 
 from gateway_assets import clock
 from gateway_assets.archive import manifest
+from gateway_assets.archive.compact import expire_day
 from gateway_assets.archive.engine import UniversalArchiver
+from gateway_assets.archive.source import Source
 from gateway_assets.bridge.bridge import UnifiedQueryBridge
 from gateway_assets.bridge.reconcile import difference
+from gateway_assets.errors import UsageError
 from gateway_assets.files.landing import Row
 from gateway_assets.hot.dirty import mark_days, waiting_days
 from gateway_assets.hot.load import load
@@ -30,6 +33,7 @@ from gateway_assets.settings import Settings, load_settings
 from gateway_assets.sources import collection_ticks, latency_histogram, metrics_snapshots
 from gateway_assets.starrocks.histogram import bucket_of, percentile
 from gateway_assets.summaries import daily_snapshots
+from gateway_assets.table import Table
 from gateway_assets.tables import (
     COLLECTION_TICKS,
     DAILY_SNAPSHOTS,
@@ -402,9 +406,17 @@ def test_late_rows_of_days_whose_summary_is_archived(
         assert difference(table, settings) == ""
 
 
-def test_a_day_whose_rows_were_removed_stays_as_it_is(
-    store: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+def expire(store: sqlite3.Connection, settings: Settings, table: Table) -> int:
+    """What retention does with the day, once it is archived."""
+    UniversalArchiver(settings).archive_table(table, hot_days=0, days=[DAY]).raise_failures()
+    return expire_day(Source(store, seen(store, table), settings.archive), DAY)
+
+
+@pytest.mark.parametrize("table", BELOW, ids=[table.name for table in BELOW])
+def test_a_day_whose_rows_have_expired_stays_as_it_is(
+    store: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, table: Table
 ) -> None:
+    """Whichever table they were in; and it is no reason to keep anything hot."""
     monkeypatch.setenv("GATEWAY_ARCHIVE_GRACE_HOURS", "0")
     settings = load_settings()
     land_day(settings.landing, DAY, times(DAY, 0, 50), cluster="red")
@@ -412,19 +424,70 @@ def test_a_day_whose_rows_were_removed_stays_as_it_is(
     ended(settings, DAY + 1, 10**15)
     brought(store, settings)
     before = days(settings)
-    UniversalArchiver(settings).erase(METRICS_SNAPSHOTS, {"cluster": "red"})
+    gone = expire(store, settings, table)
     land_all(settings.landing, SNAPSHOTS, [snapshot(DAY * clock.DAY, "blue", query_total=1)])
     land_all(settings.landing, SNAPSHOTS, [snapshot(DAY * clock.DAY, "green", query_total=1)])
     result = brought(store, settings)
     assert result.kept == {
-        clock.day_text(DAY): "50 rows of metrics_snapshots were removed since; its rows stay"
+        clock.day_text(DAY): f"{gone} rows of {table.name} have expired since; its rows stay"
     }
     after = days(settings)
     assert {key: after[key] for key in before} == before
     assert after[DAY, "green"]["query_total"] == 1
-    # And it is no reason to keep anything hot.
+    for archived in (*BELOW, DAILY_SNAPSHOTS):
+        UniversalArchiver(settings).archive_table(archived, hot_days=0).raise_failures()
+
+
+def test_erased_rows_leave_the_figures_and_others_go_on(
+    store: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster of which nothing is left below keeps its row until that is erased, too."""
+    monkeypatch.setenv("GATEWAY_ARCHIVE_GRACE_HOURS", "0")
+    settings = load_settings()
+    land_day(settings.landing, DAY, times(DAY, 0, 50), cluster="red")
+    rows = land_day(settings.landing, DAY, times(DAY, 0, 50), cluster="blue")
+    brought(store, settings)
+    before = days(settings)
+    archiver = UniversalArchiver(settings)
+    for table in BELOW:
+        archiver.erase(table, {"cluster": "red"})
+    archiver.erase(METRICS_SNAPSHOTS, {"cluster": "blue", "time": str(rows[-1][0])})
+    late = land_day(settings.landing, DAY, times(DAY, 50, 100), cluster="blue")
+    assert brought(store, settings).kept == {}
+    after = days(settings)
+    assert after[DAY, "red"] == before[DAY, "red"]
+    assert_is_sum(after[DAY, "blue"], [*rows[:-1], *late])
     for table in (*BELOW, DAILY_SNAPSHOTS):
-        UniversalArchiver(settings).archive_table(table, hot_days=0).raise_failures()
+        archiver.archive_table(table, hot_days=0).raise_failures()
+
+
+def test_rows_of_a_summary_are_erased_after_those_below(
+    store: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before, the next computation would bring them back, and they would count twice."""
+    monkeypatch.setenv("GATEWAY_ARCHIVE_GRACE_HOURS", "0")
+    settings = load_settings()
+    for cluster in ("red", "blue"):
+        land_day(settings.landing, DAY, times(DAY, 0, 50), cluster=cluster)
+    brought(store, settings)
+    archiver = UniversalArchiver(settings)
+    archiver.archive_table(COLLECTION_TICKS, hot_days=0).raise_failures()
+    red = {"cluster": "red"}
+    for table in BELOW:
+        with pytest.raises(UsageError, match=f"computed again from {table.name}"):
+            archiver.erase(DAILY_SNAPSHOTS, red)
+        with pytest.raises(UsageError, match=f"computed again from {table.name}"):
+            archiver.matching(DAILY_SNAPSHOTS, red)
+        archiver.erase(table, red)
+    with pytest.raises(UsageError, match="computed from other tables"):
+        archiver.erase(DAILY_SNAPSHOTS, {"samples": "50"})
+    assert archiver.erase(DAILY_SNAPSHOTS, red).hot_rows == 1
+    with writing(store):
+        mark_days(store, DAILY_SNAPSHOTS, [DAY])
+    brought(store, settings)
+    assert list(days(settings)) == [(DAY, "blue")]
+    for table in (*BELOW, DAILY_SNAPSHOTS):
+        archiver.archive_table(table, hot_days=0).raise_failures()
 
 
 def test_two_at_the_same_time(

@@ -201,3 +201,36 @@ def test_late_rows_repair_a_day_whose_roll_up_is_archived(
         merged, raw = total(store, table, DAY), total(store, IP_TRAFFIC, DAY)
         assert merged.sums == expected_sums(table, raw)
         assert raw.rows == 30 * (number + 1)
+
+
+def erase_and_archive(store: sqlite3.Connection, settings: Settings) -> None:
+    """Of one address, and then archive; a difference would fail it."""
+    assert UniversalArchiver(settings).erase(IP_TRAFFIC, {"remote_ip": "192.0.2.7"}).hot_rows
+    roll_up(store, settings)
+    for table in (IP_TRAFFIC, *ROLLUPS):
+        UniversalArchiver(settings).archive_table(table, hot_days=0).raise_failures()
+
+
+def test_rows_erased_before_they_were_merged(store: sqlite3.Connection, settings: Settings) -> None:
+    """Of several files and days, some of them merged already by one roll-up."""
+    land_days(settings.landing, range(DAY, TODAY))
+    load(store, IP_TRAFFIC, settings)
+    drain(store, IP_TRAFFIC_DAILY, settings, [DAY])
+    land_rows(settings.landing, DAY, 5, 40)
+    load(store, IP_TRAFFIC, settings)
+    erase_and_archive(store, settings)
+
+
+def test_rows_erased_while_a_younger_roll_up_waits_for_more(
+    store: sqlite3.Connection, settings: Settings
+) -> None:
+    """What is gone of a day is counted once, when it is merged from the start."""
+    land_rows(settings.landing, DAY, 0, 40)
+    load(store, IP_TRAFFIC, settings)
+    roll_up(store, settings)
+    store.execute("DROP TABLE ip_traffic_hourly")
+    with open_store(settings.hot_database) as again:
+        for sequence in range(1, 6):
+            land_rows(settings.landing, DAY, sequence, 40)
+        load(again, IP_TRAFFIC, settings)
+        erase_and_archive(again, settings)
