@@ -95,6 +95,7 @@ def land(source: Source, file: ArchiveFile) -> None:
     """Step 3, also when a killed run did part of it."""
     staged, target = source.root / file.staged, source.root / file.path
     with explained(target):
+        _end_exchange(staged.parent, target.parent)
         if staged.exists():
             make_directory(target.parent)
             _bring_others(source, file)
@@ -157,19 +158,40 @@ def _write(
     return taker.taken(day, time)
 
 
-def _exchange(one: Path, other: Path) -> None:
-    """Exchange two directories in one step, renameat2(2); Python has no name for it."""
+def _exchange(staged: Path, target: Path) -> None:
+    if not _exchanged_at_once(staged, target):
+        # For a moment a glob sees nothing of the day.
+        target.rename(_aside(staged))
+        staged.rename(target)
+        _aside(staged).rename(staged)
+
+
+def _end_exchange(staged: Path, target: Path) -> None:
+    """What a killed run has put aside: the day as it was, back to its place or away."""
+    aside = _aside(staged)
+    if not aside.exists():
+        return
+    if staged.exists():  # so the day's place was left empty, and live files are only aside
+        make_directory(target.parent)
+        aside.rename(target)
+    else:
+        shutil.rmtree(aside)
+
+
+def _aside(staged: Path) -> Path:
+    return staged.with_name(staged.name + ".old")
+
+
+def _exchanged_at_once(one: Path, other: Path) -> bool:
+    """Exchange two directories in one step, renameat2(2); Python has no name for it.
+
+    False where the file system cannot.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     done = libc.renameat2(
         _AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE
     )
-    if done == 0:
-        return
     code = ctypes.get_errno()
-    if code not in {errno.EINVAL, errno.ENOSYS}:
+    if done != 0 and code not in {errno.EINVAL, errno.ENOSYS}:
         raise OSError(code, os.strerror(code), str(other))
-    # A file system that cannot exchange: for a moment a glob sees nothing of the day.
-    aside = one.with_name(one.name + ".old")
-    other.rename(aside)
-    one.rename(other)
-    aside.rename(one)
+    return bool(done == 0)

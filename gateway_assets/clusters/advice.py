@@ -71,7 +71,7 @@ def _of_table(
     for number, rule in enumerate(rules):
         for (name, subject), series in _series(rows, number).items():
             held = holds(rule, series)
-            if held and not (subject and moment - series[-1][0] > rule.known * clock.SECOND):
+            if held and _is_known(rule, subject, series, moment):
                 since, value = held
                 found.append(
                     Finding(
@@ -120,6 +120,17 @@ def holds(rule: Rule, series: Series) -> tuple[int, float] | None:
             since, fired = None, False
         last, last_time = value, time
     return (since, last) if fired and since is not None else None
+
+
+def _is_known(rule: Rule, subject: str, series: Series, moment: int) -> bool:
+    """Whether the last known value still tells of the moment.
+
+    Without new rows it does for a cluster: the collector stands still, which is said besides.
+    """
+    if subject:
+        return moment - series[-1][0] <= rule.known * clock.SECOND
+    known = max(time for time, value in series if value is not None)
+    return series[-1][0] - known <= GAP
 
 
 def _stale(bridge: UnifiedQueryBridge, cluster: str, moment: int) -> list[Finding]:

@@ -16,12 +16,12 @@ def when(moment: int) -> datetime:
     return datetime.fromtimestamp(moment / clock.SECOND, UTC)
 
 
-def names(bridge: UnifiedQueryBridge, at: int | None = None) -> list[str]:
-    """The clusters that were looked at in the last 30 days."""
+def names(bridge: UnifiedQueryBridge, at: int | None = None, within: int = SEEN) -> list[str]:
+    """The clusters that were looked at in the last 30 days, or ``within`` so many microseconds."""
     moment = clock.now() if at is None else at
     rows = bridge.rows(
         "SELECT DISTINCT cluster FROM collection_ticks WHERE time >= $1 AND time <= $2 ORDER BY 1",
-        [when(moment - SEEN), when(moment)],
+        [when(moment - within), when(moment)],
     )
     return [row["cluster"] for row in rows]
 
@@ -48,6 +48,7 @@ def chosen(bridge: UnifiedQueryBridge, cluster: str) -> str:
 
 
 def _was_ever_seen(bridge: UnifiedQueryBridge, cluster: str) -> bool:
+    # By its days: of a name that never was, all rows are read, and a day is only one.
     return bool(
-        bridge.rows("SELECT time FROM collection_ticks WHERE cluster = $1 LIMIT 1", [cluster])
+        bridge.rows("SELECT 1 AS seen FROM daily_snapshots WHERE cluster = $1 LIMIT 1", [cluster])
     )

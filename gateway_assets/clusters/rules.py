@@ -2,7 +2,7 @@
 
 A rule looks at one number of each row, in the rows' own time. It fires when the number has been
 above ``fires`` for ``seconds``, and is over when it is at or below ``clears``, which lies apart so
-that a number at the limit does not flap. Unknown (NULL) changes nothing.
+that a number at the limit does not flap. Unknown (NULL) changes nothing, for 15 minutes at most.
 """
 
 from __future__ import annotations
@@ -213,7 +213,8 @@ RULES = (
         "view_not_refreshed", "warn", "job_samples",
         "CASE WHEN kind <> 'materialized_view' THEN NULL WHEN is_active = 0 THEN 1 "
         "WHEN state IN ('FAILED', 'FAILURE') THEN 1 "
-        "WHEN state NOT IN ('PENDING', 'RUNNING') THEN 0 END", 0, 0, 0,
+        "WHEN state NOT IN ('PENDING', 'RUNNING') THEN 0 "
+        "WHEN is_active = 1 AND state IS NULL THEN 0 END", 0, 0, 0,
         "A materialized view is inactive, or its last refresh failed",
         "gateway clusters views says why; ALTER MATERIALIZED VIEW … ACTIVE when that is mended",
         "name", known=1800,

@@ -56,7 +56,7 @@ def advice_asset(settings: Settings) -> dg.AssetsDefinition:
         from gateway_assets.clusters.known import names
 
         with UnifiedQueryBridge(settings) as bridge:
-            clusters = len(names(bridge))
+            clusters = len(names(bridge, within=FORGOTTEN))
             found = findings(bridge) if clusters else []
         return dg.MaterializeResult(
             metadata={
@@ -75,11 +75,14 @@ def advice_asset(settings: Settings) -> dg.AssetsDefinition:
 
 
 def is_collected(settings: Settings) -> bool:
-    """Whether there is a cluster to speak of; cheap, for those who ask often."""
+    """Whether there is a cluster to speak of; cheap, for those who ask often.
+
+    An hour longer than a cluster is spoken of, so that the last word on it is that all is well.
+    """
     query = sql("SELECT max(time) FROM {table}", table=COLLECTION_TICKS.name)
     with open_store(settings.hot_database) as connection:
         (last,) = connection.execute(query).fetchone()
-    return last is not None and clock.now() - last < FORGOTTEN
+    return last is not None and clock.now() - last < FORGOTTEN + clock.HOUR
 
 
 def advice_text(found: "Sequence[Finding]") -> str:

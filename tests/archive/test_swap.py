@@ -85,11 +85,13 @@ def test_the_other_files_of_a_day_stay_where_they_are(
     assert not [wrong for _, wrong in UniversalArchiver(settings).verify("t") if wrong]
 
 
-def test_a_file_that_goes_after_a_kill_does_not_come_back_with_the_directory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The killed run had linked it into the new directory already."""
-    foreign = Foreign(COUNTED, tmp_path / "data")
+class Killed(BaseException):
+    pass
+
+
+def _two_files(folder: Path) -> tuple[Foreign, list[Event], list[Event]]:
+    """A day with a file of two early rows, one of them to be erased, and one of a late row."""
+    foreign = Foreign(COUNTED, folder)
     foreign.create()
     day = (clock.day_of(clock.now()) - 30) * clock.DAY
     early = [Event(n, day + n * clock.SECOND, "gone" if n == 1 else "ann", DONE, n) for n in (1, 2)]
@@ -99,9 +101,14 @@ def test_a_file_that_goes_after_a_kill_does_not_come_back_with_the_directory(
             foreign.insert(connection, events)
         result = UniversalArchiver(foreign.settings(grace)).archive_table(TABLE)
         assert not result.failed
+    return foreign, early, late
 
-    class Killed(BaseException):
-        pass
+
+def test_a_file_that_goes_after_a_kill_does_not_come_back_with_the_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The killed run had linked it into the new directory already."""
+    foreign, early, late = _two_files(tmp_path / "data")
 
     def die(*_: Path) -> None:
         raise Killed
@@ -114,3 +121,32 @@ def test_a_file_that_goes_after_a_kill_does_not_come_back_with_the_directory(
     UniversalArchiver(foreign.settings(24)).compact(TABLE)
     assert foreign.in_tree() == Counter(early[1:])
     assert foreign.answered() == Counter([early[1], late[0]._replace(amount=30)])
+
+
+@pytest.mark.parametrize("renames", [0, 1, 2, 3])
+def test_a_kill_where_directories_cannot_be_exchanged_at_once(
+    renames: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Directories are renamed one by one there; the run ends after some of three."""
+    foreign, early, late = _two_files(tmp_path / "data")
+    monkeypatch.setattr(swap, "_exchanged_at_once", lambda *_: False)
+    rename, left = Path.rename, renames
+
+    def rename_or_die(path: Path, target: Path) -> Path:
+        nonlocal left
+        if not left:
+            raise Killed
+        left -= 1
+        return rename(path, target)
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(Path, "rename", rename_or_die)
+        patched.setattr(swap.shutil, "rmtree", die)
+        UniversalArchiver(foreign.settings()).erase(TABLE, {"owner": "gone"})
+    assert left == 0
+    UniversalArchiver(foreign.settings(24)).compact(TABLE)
+    assert foreign.in_tree() == foreign.answered() == Counter([early[1], *late])
+    assert not list((foreign.settings().archive.parent / "staged").iterdir())

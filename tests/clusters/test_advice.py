@@ -109,6 +109,21 @@ def test_a_view_that_was_dropped_is_soon_forgotten(
     assert names(bridge, NOON + 30 * MINUTE + 1) == []
 
 
+def test_a_view_that_is_active_again_need_not_be_refreshed_first(
+    bridge: UnifiedQueryBridge, settings: Settings
+) -> None:
+    view = {"cluster": "red", "kind": "materialized_view", "name": "sales.by_day"}
+    moments = [(NOON, 0), (NOON + 5 * MINUTE, 1)]
+    rows = [
+        row_of(job_samples.SOURCE, {**view, "time": moment, "is_active": active})
+        for moment, active in moments
+    ]
+    land_all(settings.landing, job_samples.SOURCE, rows)
+    bring(settings)
+    assert names(bridge, NOON) == [("view_not_refreshed", "sales.by_day")]
+    assert names(bridge, NOON + 5 * MINUTE) == []
+
+
 def snapshots(settings: Settings, *rows: dict[str, Any]) -> None:
     land_all(settings.landing, metrics_snapshots.SOURCE, [snapshot(**row) for row in rows])
     bring(settings)
@@ -125,6 +140,29 @@ def test_nothing_settles_in_a_gap(bridge: UnifiedQueryBridge, settings: Settings
     assert names(bridge, after + 4 * MINUTE) == []
     (told,) = findings(bridge, "", after + 5 * MINUTE)
     assert (told.rule, told.since, told.value) == ("cpu_high", after, 95.0)
+
+
+def test_of_what_has_become_unknown_nothing_is_said_for_long(
+    bridge: UnifiedQueryBridge, settings: Settings
+) -> None:
+    moments = [NOON + number * TICK for number in range(11)]
+    last = moments[-1]
+    snapshots(
+        settings,
+        *({"time": moment, "cpu_max_pct": 95.0} for moment in moments),
+        {"time": last + 15 * MINUTE},
+        {"time": last + 15 * MINUTE + TICK},
+    )
+    assert names(bridge, last + 15 * MINUTE) == [("cpu_high", "")]
+    assert names(bridge, last + 15 * MINUTE + TICK) == []
+
+
+def test_a_collector_that_stands_still_leaves_what_was_wrong(
+    bridge: UnifiedQueryBridge, settings: Settings
+) -> None:
+    moments = [NOON + number * TICK for number in range(11)]
+    snapshots(settings, *({"time": moment, "cpu_max_pct": 95.0} for moment in moments))
+    assert names(bridge, moments[-1] + clock.HOUR) == [("cpu_high", "")]
 
 
 def test_what_has_fired_lasts_through_a_gap(bridge: UnifiedQueryBridge, settings: Settings) -> None:

@@ -16,6 +16,7 @@ from gateway_assets.clusters.latency import latency
 from gateway_assets.clusters.overview import overview
 from gateway_assets.clusters.trend import trend
 from gateway_assets.errors import UsageError
+from gateway_assets.hot.store import open_store
 from gateway_assets.settings import Settings
 from gateway_assets.sources import (
     collection_ticks,
@@ -200,3 +201,11 @@ def test_the_only_cluster_need_not_be_named(bridge: UnifiedQueryBridge, settings
     with pytest.raises(UsageError, match="which cluster"):
         chosen(bridge, "")
     assert chosen(bridge, "blue") == "blue"
+
+
+def test_a_cluster_is_known_by_its_days(bridge: UnifiedQueryBridge, settings: Settings) -> None:
+    """They are few; a name that never was would take the reading of every tick."""
+    ticks(settings, NOON - 400 * clock.DAY, cluster="old")
+    with open_store(settings.hot_database) as connection:
+        connection.execute("DELETE FROM collection_ticks")
+    assert chosen(bridge, "old") == "old"

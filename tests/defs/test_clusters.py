@@ -347,6 +347,22 @@ def test_clusters_are_asked_after_for_as_long_as_advice_speaks_of_them() -> None
     assert advice.FORGOTTEN == FORGOTTEN
 
 
+def test_the_last_word_on_a_removed_cluster_is_that_all_is_well(
+    instance: dg.DagsterInstance, defs: dg.Definitions, settings: Settings
+) -> None:
+    at = clock.now() - FORGOTTEN - clock.HOUR // 2
+    land_all(settings.landing, collection_ticks.SOURCE, [tick(at)])
+    execute(defs, LOAD)
+    schedule = automation.advice_schedule(settings)
+    assert requests(schedule, instance)
+    execute(defs, ADVICE)
+    passed, _, figures = check(instance, advice.NAME, NOT_COLLECTED)
+    assert (passed, figures["clusters"]) == (True, 0)
+    with open_store(settings.hot_database) as connection:
+        connection.execute("UPDATE collection_ticks SET time = time - ?", (clock.HOUR,))
+    assert requests(schedule, instance) == []
+
+
 def test_a_range_of_days_in_one_run(
     instance: dg.DagsterInstance, defs: dg.Definitions, settings: Settings
 ) -> None:
