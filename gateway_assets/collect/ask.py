@@ -62,6 +62,7 @@ class _Look:
         self.moment = 0
         self.answered_by = self.leader = ""
         self.is_leader_view: bool | None = None
+        self.is_own_view = False  # asked without the leader
         self.is_window_met = False
 
     @property
@@ -92,6 +93,8 @@ class Watched:
             scrapes = self._metrics_and_statements(look, self._nodes(look), groups, window)
         except _Failed:
             pass
+        if look.is_own_view:
+            self.close()  # else it would come first again when there is a leader to ask
         return Observed(
             cluster=self.cluster.name,
             time=tick,
@@ -173,6 +176,7 @@ class Watched:
             look.is_leader_view = True
         else:
             look.is_leader_view = False if leader else None
+            look.is_own_view = True
         self._frontends.sort(key=lambda frontend: frontend not in names)
 
     def _nodes(self, look: _Look) -> list[Node]:

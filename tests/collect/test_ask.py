@@ -188,6 +188,22 @@ def test_without_a_leader_the_frontend_tells_what_it_knows() -> None:
     assert observed.is_leader_view in {None, False} or observed.leader
 
 
+def test_the_leader_is_asked_again_once_there_is_one() -> None:
+    with SimulatedCluster(3, 1) as simulated, watched(simulated) as each:
+        simulated.lead(2)
+        looked(each, simulated)
+        for node in simulated.frontends[1:]:
+            simulated.kill(node)
+        assert looked(each, simulated).is_leader_view is None
+        for node in simulated.frontends[1:]:
+            simulated.revive(node)
+        simulated.lead(1)
+        looked(each, simulated)
+        observed = looked(each, simulated)
+    assert observed.is_leader_view is True
+    assert observed.errors == []
+
+
 @pytest.mark.parametrize(
     ("name", "on"), [("task_runs", "SELECT now()"), ("latencies", "SHOW VARIABLES")]
 )
