@@ -6,6 +6,7 @@ sockets go; what cannot be stopped, such as looking a name up, is left behind by
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, tzinfo
@@ -35,7 +36,15 @@ _GRACE = 0.03  # of a look: for calls that were ended at its end to say so
 _EXTRAS = "?with_materialized_view_metrics=minified&with_user_connections=minified"
 _ALWAYS = ("frontends", "backends")  # without them there is no look
 # A statement, table, column or variable that this version does not have: nothing is wrong.
-_LACKING_CODES = frozenset({1049, 1051, 1054, 1064, 1109, 1146, 1193, 1235, 5501, 5502})
+_LACKING_CODES = frozenset({1049, 1051, 1054, 1109, 1146, 1193, 1235, 5001, 5501, 5502})
+# 1064 is what StarRocks gives to everything without a code of its own, so its words decide.
+_UNNAMED_CODE = 1064
+_LACKING_WORDS = re.compile(
+    r"syntax error|no viable (statement|alternative)|unexpected input|cannot be resolved"
+    r"|no matching function|unknown (table|database|column|function|system variable)"
+    r"|\b(table|database|column|proc path|path)\b.*(not found|not exist|doesn't exist)",
+    re.IGNORECASE,
+)
 _DENIED_CODES = frozenset({1044, 1045, 1142, 1143, 1227, 5203})
 _INSTEAD = (("fe_metrics", ("fe",)), ("be_metrics", ("be", "cn")))
 
@@ -290,17 +299,20 @@ class Watched:
 
     def _ask(
         self, session: Session, query: Query, look: _Look, window: tuple[int, int] | None
-    ) -> None:
-        """Ask in the spelling that answered last, else in the others. Raises Lost."""
+    ) -> bool:
+        """Ask in the spelling that answered last, else in the others. Raises Lost.
+
+        Whether there is nothing to be asked again: it answered, was refused or has a rest.
+        """
         if self._is_resting(query.name):
-            return
+            return True
         zone = session.zone_of(is_stored=query.is_stored)
         if is_windowed(query) and zone is None:
             look.errors.append(f"{query.name}: left out, the time zone of its times is unknown")
-            return
+            return False
         known = self._spelling.get(query.name, 0)
         spellings = [known, *(n for n in range(len(query.statements)) if n != known)]
-        problem: Refused | None = None
+        problems: list[Refused] = []
         for number in spellings:
             statement = _filled(query.statements[number], self.cluster, zone, window)
             try:
@@ -308,27 +320,34 @@ class Watched:
                     statement, look.seconds_left, is_stored=query.is_stored
                 )
             except Refused as error:
-                problem = problem or error
+                problems.append(error)
             else:
-                self._spelling[query.name] = number
-                return
-        assert problem
+                if all(map(_is_lacking, problems)):  # else the other spelling may be a better one
+                    self._spelling[query.name] = number
+                return True
+        problem = next((each for each in problems if not _is_lacking(each)), problems[0])
         if query.name in _ALWAYS and session.is_forwarded:
             session.own_view()
             look.errors.append(f"{query.name}: {problem}; asked without the leader")
-            self._ask(session, query, look, window)
-            return
-        is_lacking = problem.code in _LACKING_CODES and query.name not in _ALWAYS
-        if not is_lacking:
+            return self._ask(session, query, look, window)
+        if query.name in _ALWAYS or not _is_lacking(problem):
             look.errors.append(f"{query.name}: {problem}")
-        if is_lacking or (problem.code in _DENIED_CODES and query.name not in _ALWAYS):
+        if query.every is not Every.FAST and (
+            _is_lacking(problem) or problem.code in _DENIED_CODES
+        ):
             self._rest(query.name)
+        return True
 
     def _rest(self, name: str) -> None:
         self._resting[name] = time.monotonic() + REST_SECONDS
 
     def _is_resting(self, name: str) -> bool:
         return time.monotonic() < self._resting.get(name, 0.0)
+
+
+def _is_lacking(error: Refused) -> bool:
+    is_said = error.code == _UNNAMED_CODE and _LACKING_WORDS.search(str(error))
+    return bool(is_said) or error.code in _LACKING_CODES
 
 
 def is_windowed(query: Query) -> bool:

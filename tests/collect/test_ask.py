@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import closing
 
 import pytest
@@ -22,7 +23,7 @@ from gateway_assets.collect.observed import Node, Observed
 from gateway_assets.collect.tick import ALL
 from gateway_assets.simulated.cluster import SimulatedCluster
 from gateway_assets.starrocks.definitions import QUERIES, Every
-from tests.collect.servers import http, page, serving
+from tests.collect.servers import Rows, SqlError, http, mysql, page, serving
 from tests.collect.watching import FAST, LIMITS, SLACK, declared, looked, watched
 
 MINUTE = 60 * clock.SECOND
@@ -31,6 +32,12 @@ MIDNIGHT = 20_000 * clock.DAY
 
 def with_metrics(observed: Observed) -> set[str]:
     return {node.host for node, scrape in observed.scrapes.items() if scrape.exposition}
+
+
+def one_frontend(port: int) -> closing[Watched]:
+    """A server that is no simulated cluster, watched through SQL alone."""
+    line = {"name": "one", "frontends": [f"127.0.0.1:{port}"], "http": False}
+    return closing(Watched(Cluster.model_validate(line), LIMITS))
 
 
 def test_everything_of_a_good_cluster() -> None:
@@ -146,6 +153,85 @@ def test_what_a_version_does_not_have_is_no_error() -> None:
     assert "transactions" not in observed.answers
     assert observed.errors == []
     assert observed.answers["running_queries"] is not None
+
+
+def refusing(
+    table: str, code: int, text: str, heard: list[str] | None = None
+) -> Callable[[str], Rows | None]:
+    """One frontend, and one table that it gives an error for."""
+
+    def answer(statement: str) -> Rows | None:
+        if table in statement:
+            if heard is not None:
+                heard.append(statement)
+            raise SqlError(code, text)
+        if statement == "SHOW FRONTENDS":
+            return ("Name", "IP", "Role", "Alive"), [("fe1", "127.0.0.1", "LEADER", "true")]
+        return None if statement.startswith("SET") else (("a",), [])
+
+    return answer
+
+
+LACKING = [
+    (1146, "Unknown table 'tables'"),
+    (1064, "Getting syntax error at line 1, column 5. Detail message: No viable statement."),
+    (1064, "Getting syntax error at line 1, column 5. Detail message: Unexpected input 'x'."),
+    (1064, "Getting analyzing error. Detail message: Column 'x' cannot be resolved."),
+    (1064, "Proc path '/statistic' doesn't exist"),
+    (1064, "Getting analyzing error. Detail message: Proc path '/statistic' not found."),
+]
+PASSING = [
+    (1064, "Memory of process exceed limit. Used: 9, Limit: 8. Mem usage has exceeded the limit"),
+    (1064, "Query exceeded time limit of 5 seconds"),
+    (1064, "Backend node not found. Check if any backend node is down."),
+    (1064, "Cannot open null host"),
+]
+
+
+@pytest.mark.parametrize("where", ["/statistic", "current_queries", "information_schema.tables"])
+@pytest.mark.parametrize(
+    ("code", "text", "is_lacking"),
+    [(*each, True) for each in LACKING] + [(*each, False) for each in PASSING],
+)
+def test_only_what_is_lacking_has_a_rest(
+    where: str, code: int, text: str, is_lacking: bool
+) -> None:
+    heard: list[str] = []
+    with serving(mysql(refusing(where, code, text, heard))) as port, one_frontend(port) as each:
+        first = each.look(MIDNIGHT, ALL, None)
+        asked = len(heard)
+        each.look(MIDNIGHT, ALL, None)
+    assert len(heard) == (asked if is_lacking else 2 * asked)
+    assert first.errors == [] if is_lacking else any(text[:20] in line for line in first.errors)
+
+
+@pytest.mark.parametrize(("code", "text"), [LACKING[0], LACKING[1], PASSING[0], (1227, "denied")])
+def test_nodes_are_asked_for_at_every_tick(code: int, text: str) -> None:
+    heard: list[str] = []
+    served = mysql(refusing("SHOW COMPUTE NODES", code, text, heard))
+    with serving(served) as port, one_frontend(port) as each:
+        for number in (1, 2):
+            each.look(MIDNIGHT, FAST, None)
+            assert len(heard) == number
+
+
+def test_an_error_that_passes_does_not_change_the_spelling() -> None:
+    heard: list[str] = []
+    is_bad = True
+
+    def answer(statement: str) -> Rows | None:
+        heard.append(statement)
+        table = "/global_current_queries" if is_bad else "nothing of this name"
+        return refusing(table, *PASSING[0])(statement)
+
+    with serving(mysql(answer)) as port, one_frontend(port) as each:
+        assert "running_queries" in each.look(MIDNIGHT, ALL, None).answers
+        is_bad = False
+        heard.clear()
+        each.look(MIDNIGHT, ALL, None)
+    assert [text for text in heard if "current_queries" in text] == [
+        "SHOW PROC '/global_current_queries'"
+    ]
 
 
 def test_a_statement_that_hangs_costs_itself_alone() -> None:
