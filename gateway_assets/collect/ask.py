@@ -32,6 +32,7 @@ REST_SECONDS = 3600.0
 MOST_ERRORS = 20
 HTTP_PORT = 8030
 LOSSES = 2  # of sessions in one look, after which the rest of the statements is left out
+PATIENCE = 3  # looks in a row after which a window no longer waits for a statement
 _GRACE = 0.03  # of a look: for calls that were ended at its end to say so
 _EXTRAS = "?with_materialized_view_metrics=minified&with_user_connections=minified"
 _ALWAYS = ("frontends", "backends")  # without them there is no look
@@ -89,6 +90,7 @@ class Watched:
         self._session: Session | None = None
         self._spelling: dict[str, int] = {}
         self._resting: dict[str, float] = {}
+        self._missed: dict[str, int] = {}  # looks in a row, by statement of a window
         self._bad_nodes: set[str] = set()
         self._with_extras: set[str] = set()
 
@@ -272,20 +274,29 @@ class Watched:
             if query.every not in {Every.FAST, Every.INSTEAD}
             and (window is not None if is_windowed(query) else query.every in groups)
         ]
+        windowed = {query.name for query in due if is_windowed(query)}
+        done = self._ask_each(due, look, window)
+        for name in windowed:
+            self._missed[name] = 0 if name in done else self._missed.get(name, 0) + 1
+        waited_for = {name for name in windowed - done if self._missed[name] < PATIENCE}
+        look.is_window_met = bool(windowed & done) and not waited_for
+
+    def _ask_each(self, due: list[Query], look: _Look, window: tuple[int, int] | None) -> set[str]:
+        """The names of those that need not be asked again."""
+        done: set[str] = set()
         losses = 0
-        while due:
+        for number, query in enumerate(due):
             session = self._session or next(self._sessions(look), None)
             if session is None or losses >= LOSSES or look.seconds_left <= 0:
-                look.errors.append("left out: " + ", ".join(query.name for query in due))
-                return
-            query = due.pop(0)
+                look.errors.append("left out: " + ", ".join(each.name for each in due[number:]))
+                break
             try:
-                self._ask(session, query, look, window)
+                if self._ask(session, query, look, window):
+                    done.add(query.name)
             except Lost as error:
                 losses += 1
                 self._lose(session, f"{query.name}: {error}", look)
-            else:
-                look.is_window_met |= is_windowed(query)
+        return done
 
     def _ask_instead(self, look: _Look, name: str) -> None:
         (query,) = (query for query in QUERIES if query.name == name)

@@ -11,6 +11,7 @@ import pytest
 from gateway_assets import clock
 from gateway_assets.collect.ask import (
     MOST_ERRORS,
+    PATIENCE,
     Limits,
     Watched,
     _Look,
@@ -167,6 +168,8 @@ def refusing(
             raise SqlError(code, text)
         if statement == "SHOW FRONTENDS":
             return ("Name", "IP", "Role", "Alive"), [("fe1", "127.0.0.1", "LEADER", "true")]
+        if statement.startswith("SHOW VARIABLES"):
+            return ("Variable_name", "Value"), [("system_time_zone", "UTC")]
         return None if statement.startswith("SET") else (("a",), [])
 
     return answer
@@ -301,6 +304,33 @@ def test_no_window_is_asked_for_in_a_zone_that_is_unknown(name: str, on: str) ->
     assert observed.answers["backends"]
     assert name not in observed.answers
     assert any(f"{name}: left out" in line for line in observed.errors)
+
+
+def test_a_window_waits_for_each_of_its_statements_but_not_for_ever() -> None:
+    with SimulatedCluster(1, 1) as simulated, watched(simulated) as each:
+        window = next_window(None, simulated.now)
+
+        def met() -> bool:
+            observed = each.look(simulated.now, FAST, window)
+            assert "slow_queries" in observed.answers
+            return observed.window == window
+
+        latencies = "SELECT floor(ln(greatest"
+        simulated.fault(simulated.frontends[0], "hang", "sql", on=latencies)
+        assert [met() for _ in range(PATIENCE + 1)] == [False] * (PATIENCE - 1) + [True, True]
+        simulated.clear(simulated.frontends[0])
+        assert met()
+        simulated.fault(simulated.frontends[0], "hang", "sql", on=latencies)
+        assert not met()
+
+
+def test_a_window_does_not_wait_for_what_is_refused() -> None:
+    served = mysql(refusing("queryTime", *PASSING[0]))
+    with serving(served) as port, one_frontend(port) as each:
+        window = next_window(None, MIDNIGHT)
+        observed = each.look(MIDNIGHT, FAST, window)
+    assert "latencies" not in observed.answers
+    assert observed.window == window
 
 
 def test_windows_of_the_audit_table_are_of_its_own_zone() -> None:
