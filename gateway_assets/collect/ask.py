@@ -33,8 +33,10 @@ MOST_ERRORS = 20
 HTTP_PORT = 8030
 LOSSES = 2  # of sessions in one look, after which the rest of the statements is left out
 PATIENCE = 3  # looks in a row after which a window no longer waits for a statement
+_GOOD, _NOT_BEGUN, _FAILED = range(3)
 _GRACE = 0.03  # of a look: for calls that were ended at its end to say so
-_EXTRAS = "?with_materialized_view_metrics=minified&with_user_connections=minified"
+# Minified leaves out gauges and counters at zero, so a view's first failure would not be growth.
+_EXTRAS = "?with_materialized_view_metrics=all&with_user_connections=minified"
 _ALWAYS = ("frontends", "backends")  # without them there is no look
 # A statement, table, column or variable that this version does not have: nothing is wrong.
 _LACKING_CODES = frozenset({1049, 1051, 1054, 1109, 1146, 1193, 1235, 5001, 5501, 5502})
@@ -91,7 +93,7 @@ class Watched:
         self._spelling: dict[str, int] = {}
         self._resting: dict[str, float] = {}
         self._missed: dict[str, int] = {}  # looks in a row, by statement of a window
-        self._bad_nodes: set[str] = set()
+        self._places: dict[str, int] = {}  # of nodes, after the look before
         self._with_extras: set[str] = set()
 
     def look(self, tick: int, groups: frozenset[Every], window: tuple[int, int] | None) -> Observed:
@@ -211,16 +213,20 @@ class Watched:
         jobs: dict[Node | None, Callable[[], Scrape | None]] = {
             None: lambda: self._ask_due(look, groups, window)
         }
-        for node in sorted(nodes, key=lambda node: node.key in self._bad_nodes):
+        begun: set[str] = set()
+        for node in self._in_order(nodes, look):
             if self.cluster.http:
-                jobs[node] = lambda node=node: self._scrape(node, look)  # type: ignore[misc]
+                jobs[node] = lambda node=node: self._scrape(node, look, begun)  # type: ignore[misc]
         done = in_parallel(jobs, self._limits.nodes + 1, look.deadline + _GRACE * self._limits.look)
         if None not in done:
             self._session = None  # a thread that was left behind has it
             look.errors.append("statements: not done in time")
         off = Scrape(None, clock.now(), "HTTP is off" if not self.cluster.http else "not in time")
         scrapes = {node: done.get(node) or off for node in nodes}
-        self._bad_nodes = {node.key for node, scrape in scrapes.items() if scrape.error}
+        self._places = {
+            node.key: (_FAILED if node.key in begun else _NOT_BEGUN) if scrape.error else _GOOD
+            for node, scrape in scrapes.items()
+        }
         look.errors += [
             f"{node.address}: metrics {scrape.error}"
             for node, scrape in scrapes.items()
@@ -232,8 +238,20 @@ class Watched:
                 self._ask_instead(look, name)
         return scrapes
 
-    def _scrape(self, node: Node, look: _Look) -> Scrape:
-        """A node's metrics; of a frontend also those that need more rights, if it gives any."""
+    def _in_order(self, nodes: list[Node], look: _Look) -> list[Node]:
+        """Good nodes first, and those that time ran out for before those that take it."""
+        up = {each.node.key for each in listed(look.answers) if each.is_up}
+        return sorted(
+            nodes, key=lambda node: (node.key not in up, self._places.get(node.key, _GOOD))
+        )
+
+    def _scrape(self, node: Node, look: _Look, begun: set[str]) -> Scrape:
+        """A node's metrics; of a frontend also those that need more rights, if it gives any.
+
+        ``begun`` are the nodes that had time enough to answer.
+        """
+        if look.seconds_left >= min(self._limits.call, self._limits.look / 2):
+            begun.add(node.key)
         if not node.http_port:
             return Scrape(None, clock.now(), "no HTTP port")
         plain = "/metrics"
@@ -244,8 +262,8 @@ class Watched:
             except FetchError:
                 if not wide:
                     raise
-                self._rest(node.key)
                 page = self._page(node, plain, look)
+                self._rest(node.key)
         except FetchError as error:
             return Scrape(None, clock.now(), str(error))
         except ConfigError as error:

@@ -90,6 +90,63 @@ def test_a_bad_node_takes_nothing_from_the_others(kind: str) -> None:
     assert others <= with_metrics(observed)
 
 
+def test_nodes_that_hang_do_not_keep_others_from_their_turn() -> None:
+    with SimulatedCluster(1, 12) as simulated:
+        few = Limits(call=1.0, look=3.0, nodes=1)
+        hanging, good = simulated.backends[:8], simulated.backends[8:]
+        for node in hanging:
+            simulated.fault(node, "hang", "http")
+        with closing(Watched(declared(simulated), few)) as each:
+            first, second = looked(each, simulated), looked(each, simulated)
+    hosts = {node.host for node in good}
+    assert not hosts <= with_metrics(first)
+    assert hosts <= with_metrics(second)
+
+
+def test_nodes_that_are_said_to_be_dead_are_last() -> None:
+    with SimulatedCluster(1, 12) as simulated:
+        few = Limits(call=1.0, look=3.0, nodes=1)
+        dead, good = simulated.backends[:8], simulated.backends[8:]
+        for node in dead:
+            simulated.fault(node, "hang", "http")
+            node.is_alive = False
+        with closing(Watched(declared(simulated), few)) as each:
+            observed = looked(each, simulated)
+    assert with_metrics(observed) >= {node.host for node in good}
+
+
+def test_a_frontend_that_is_away_for_a_moment_keeps_its_extras() -> None:
+    heard: list[str] = []
+    is_away = False
+
+    def answer(path: str) -> bytes:
+        heard.append(path)
+        return page(b"starrocks_fe_query_total 1\n", "500 Oops" if is_away else "200 OK")
+
+    with serving(http(answer)) as port:
+        cluster = Cluster.model_validate({"name": "one", "frontends": ["127.0.0.1"]})
+        each = Watched(cluster, LIMITS)
+        node = Node("fe", "fe:1", "127.0.0.1:9010", "127.0.0.1", port)
+        for is_away in (False, True, False):
+            each._scrape(node, _Look(time.monotonic() + SLACK), set())
+    plain, wide = "/metrics", heard[-1]
+    assert heard == [plain, wide, plain, wide]
+    assert wide != plain
+
+
+def test_refreshes_that_run_are_known_and_failures_before_the_first() -> None:
+    with SimulatedCluster(1, 1) as simulated, watched(simulated) as each:
+        looked(each, simulated)
+        observed = looked(each, simulated)
+    (exposition,) = (
+        scrape.exposition for node, scrape in observed.scrapes.items() if node.kind == "fe"
+    )
+    assert exposition
+    views = len(simulated.world.views)
+    for name in ("mv_refresh_running_jobs", "mv_refresh_total_failed_jobs"):
+        assert len(exposition.series[f"starrocks_fe_{name}"]) == views
+
+
 def test_a_session_that_was_lost_is_opened_again() -> None:
     with SimulatedCluster(1, 1) as simulated, watched(simulated) as each:
         looked(each, simulated)
@@ -123,7 +180,7 @@ def test_more_metrics_are_asked_for_once_the_plain_page_has_come(are_given: bool
         each = Watched(cluster, LIMITS)
         node = Node("fe", "fe:1", "127.0.0.1:9010", "127.0.0.1", port)
         for _ in range(3):
-            assert each._scrape(node, _Look(time.monotonic() + SLACK)).exposition
+            assert each._scrape(node, _Look(time.monotonic() + SLACK), set()).exposition
     assert heard == (
         ["plain", "more", "more"] if are_given else ["plain", "more", "plain", "plain"]
     )
