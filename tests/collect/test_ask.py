@@ -21,7 +21,8 @@ from gateway_assets.collect.ask import (
 )
 from gateway_assets.collect.config import Cluster
 from gateway_assets.collect.observed import Node, Observed
-from gateway_assets.collect.tick import ALL
+from gateway_assets.collect.snapshot import rows_of
+from gateway_assets.collect.tick import ALL, due
 from gateway_assets.simulated.cluster import SimulatedCluster
 from gateway_assets.starrocks.definitions import QUERIES, Every
 from tests.collect.servers import Rows, SqlError, http, mysql, page, serving
@@ -53,6 +54,15 @@ def test_everything_of_a_good_cluster() -> None:
     names = {query.name for query in QUERIES if query.every is not Every.INSTEAD}
     assert names - observed.answers.keys() <= {"transactions"}
     assert observed.window == next_window(None, simulated.now)
+
+
+def test_routine_loads_are_asked_for_whenever_jobs_have_rows() -> None:
+    tenth = 10 * 30 * clock.SECOND
+    with SimulatedCluster(1, 1) as simulated, watched(simulated) as each:
+        observed = each.look(simulated.now, due(tenth, 30 * clock.SECOND), None)
+        rows, _ = rows_of(observed, {})
+    kinds = [kind for row in rows["job_samples"] for kind in row if kind == "routine_load"]
+    assert len(kinds) == len(simulated.world.routine_loads) > 0
 
 
 def test_what_is_not_due_is_not_asked() -> None:
