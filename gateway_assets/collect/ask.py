@@ -6,6 +6,7 @@ sockets go; what cannot be stopped, such as looking a name up, is left behind by
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, tzinfo
@@ -31,11 +32,22 @@ REST_SECONDS = 3600.0
 MOST_ERRORS = 20
 HTTP_PORT = 8030
 LOSSES = 2  # of sessions in one look, after which the rest of the statements is left out
+PATIENCE = 3  # looks in a row after which a window no longer waits for a statement
+_GOOD, _NOT_BEGUN, _FAILED = range(3)
 _GRACE = 0.03  # of a look: for calls that were ended at its end to say so
-_EXTRAS = "?with_materialized_view_metrics=minified&with_user_connections=minified"
+# Minified leaves out gauges and counters at zero, so a view's first failure would not be growth.
+_EXTRAS = "?with_materialized_view_metrics=all&with_user_connections=minified"
 _ALWAYS = ("frontends", "backends")  # without them there is no look
 # A statement, table, column or variable that this version does not have: nothing is wrong.
-_LACKING_CODES = frozenset({1049, 1051, 1054, 1064, 1109, 1146, 1193, 1235, 5501, 5502})
+_LACKING_CODES = frozenset({1049, 1051, 1054, 1109, 1146, 1193, 1235, 5001, 5501, 5502})
+# 1064 is what StarRocks gives to everything without a code of its own, so its words decide.
+_UNNAMED_CODE = 1064
+_LACKING_WORDS = re.compile(
+    r"syntax error|no viable (statement|alternative)|unexpected input|cannot be resolved"
+    r"|no matching function|unknown (table|database|column|function|system variable)"
+    r"|\b(table|database|column|proc path|path)\b.*(not found|not exist|doesn't exist)",
+    re.IGNORECASE,
+)
 _DENIED_CODES = frozenset({1044, 1045, 1142, 1143, 1227, 5203})
 _INSTEAD = (("fe_metrics", ("fe",)), ("be_metrics", ("be", "cn")))
 
@@ -62,6 +74,7 @@ class _Look:
         self.moment = 0
         self.answered_by = self.leader = ""
         self.is_leader_view: bool | None = None
+        self.is_own_view = False  # asked without the leader
         self.is_window_met = False
         self.is_zone_known = True
 
@@ -80,7 +93,8 @@ class Watched:
         self._session: Session | None = None
         self._spelling: dict[str, int] = {}
         self._resting: dict[str, float] = {}
-        self._bad_nodes: set[str] = set()
+        self._missed: dict[str, int] = {}  # looks in a row, by statement of a window
+        self._places: dict[str, int] = {}  # of nodes, after the look before
         self._with_extras: set[str] = set()
 
     def look(self, tick: int, groups: frozenset[Every], window: tuple[int, int] | None) -> Observed:
@@ -93,6 +107,8 @@ class Watched:
             scrapes = self._metrics_and_statements(look, self._nodes(look), groups, window)
         except _Failed:
             pass
+        if look.is_own_view:
+            self.close()  # else it would come first again when there is a leader to ask
         return Observed(
             cluster=self.cluster.name,
             time=tick,
@@ -176,6 +192,7 @@ class Watched:
             look.is_leader_view = True
         else:
             look.is_leader_view = False if leader else None
+            look.is_own_view = True
         self._frontends.sort(key=lambda frontend: frontend not in names)
 
     def _nodes(self, look: _Look) -> list[Node]:
@@ -199,16 +216,20 @@ class Watched:
         jobs: dict[Node | None, Callable[[], Scrape | None]] = {
             None: lambda: self._ask_due(look, groups, window)
         }
-        for node in sorted(nodes, key=lambda node: node.key in self._bad_nodes):
+        begun: set[str] = set()
+        for node in self._in_order(nodes, look):
             if self.cluster.http:
-                jobs[node] = lambda node=node: self._scrape(node, look)  # type: ignore[misc]
+                jobs[node] = lambda node=node: self._scrape(node, look, begun)  # type: ignore[misc]
         done = in_parallel(jobs, self._limits.nodes + 1, look.deadline + _GRACE * self._limits.look)
         if None not in done:
             self._session = None  # a thread that was left behind has it
             look.errors.append("statements: not done in time")
         off = Scrape(None, clock.now(), "HTTP is off" if not self.cluster.http else "not in time")
         scrapes = {node: done.get(node) or off for node in nodes}
-        self._bad_nodes = {node.key for node, scrape in scrapes.items() if scrape.error}
+        self._places = {
+            node.key: (_FAILED if node.key in begun else _NOT_BEGUN) if scrape.error else _GOOD
+            for node, scrape in scrapes.items()
+        }
         look.errors += [
             f"{node.address}: metrics {scrape.error}"
             for node, scrape in scrapes.items()
@@ -220,8 +241,20 @@ class Watched:
                 self._ask_instead(look, name)
         return scrapes
 
-    def _scrape(self, node: Node, look: _Look) -> Scrape:
-        """A node's metrics; of a frontend also those that need more rights, if it gives any."""
+    def _in_order(self, nodes: list[Node], look: _Look) -> list[Node]:
+        """Good nodes first, and those that time ran out for before those that take it."""
+        up = {each.node.key for each in listed(look.answers) if each.is_up}
+        return sorted(
+            nodes, key=lambda node: (node.key not in up, self._places.get(node.key, _GOOD))
+        )
+
+    def _scrape(self, node: Node, look: _Look, begun: set[str]) -> Scrape:
+        """A node's metrics; of a frontend also those that need more rights, if it gives any.
+
+        ``begun`` are the nodes that had time enough to answer.
+        """
+        if look.seconds_left >= min(self._limits.call, self._limits.look / 2):
+            begun.add(node.key)
         if not node.http_port:
             return Scrape(None, clock.now(), "no HTTP port")
         plain = "/metrics"
@@ -232,8 +265,8 @@ class Watched:
             except FetchError:
                 if not wide:
                     raise
-                self._rest(node.key)
                 page = self._page(node, plain, look)
+                self._rest(node.key)
         except FetchError as error:
             return Scrape(None, clock.now(), str(error))
         except ConfigError as error:
@@ -262,20 +295,29 @@ class Watched:
             if query.every not in {Every.FAST, Every.INSTEAD}
             and (window is not None if is_windowed(query) else query.every in groups)
         ]
+        windowed = {query.name for query in due if is_windowed(query)}
+        done = self._ask_each(due, look, window)
+        for name in windowed:
+            self._missed[name] = 0 if name in done else self._missed.get(name, 0) + 1
+        waited_for = {name for name in windowed - done if self._missed[name] < PATIENCE}
+        look.is_window_met = bool(windowed & done) and not waited_for
+
+    def _ask_each(self, due: list[Query], look: _Look, window: tuple[int, int] | None) -> set[str]:
+        """The names of those that need not be asked again."""
+        done: set[str] = set()
         losses = 0
-        while due:
+        for number, query in enumerate(due):
             session = self._session or next(self._sessions(look), None)
             if session is None or losses >= LOSSES or look.seconds_left <= 0:
-                look.errors.append("left out: " + ", ".join(query.name for query in due))
-                return
-            query = due.pop(0)
+                look.errors.append("left out: " + ", ".join(each.name for each in due[number:]))
+                break
             try:
-                self._ask(session, query, look, window)
+                if self._ask(session, query, look, window):
+                    done.add(query.name)
             except Lost as error:
                 losses += 1
                 self._lose(session, f"{query.name}: {error}", look)
-            else:
-                look.is_window_met |= is_windowed(query)
+        return done
 
     def _ask_instead(self, look: _Look, name: str) -> None:
         (query,) = (query for query in QUERIES if query.name == name)
@@ -289,17 +331,20 @@ class Watched:
 
     def _ask(
         self, session: Session, query: Query, look: _Look, window: tuple[int, int] | None
-    ) -> None:
-        """Ask in the spelling that answered last, else in the others. Raises Lost."""
+    ) -> bool:
+        """Ask in the spelling that answered last, else in the others. Raises Lost.
+
+        Whether there is nothing to be asked again: it answered, was refused or has a rest.
+        """
         if self._is_resting(query.name):
-            return
+            return True
         zone = session.zone_of(is_stored=query.is_stored)
         if is_windowed(query) and zone is None:
             look.errors.append(f"{query.name}: left out, the time zone of its times is unknown")
-            return
+            return False
         known = self._spelling.get(query.name, 0)
         spellings = [known, *(n for n in range(len(query.statements)) if n != known)]
-        problem: Refused | None = None
+        problems: list[Refused] = []
         for number in spellings:
             statement = _filled(query.statements[number], self.cluster, zone, window)
             try:
@@ -307,27 +352,34 @@ class Watched:
                     statement, look.seconds_left, is_stored=query.is_stored
                 )
             except Refused as error:
-                problem = problem or error
+                problems.append(error)
             else:
-                self._spelling[query.name] = number
-                return
-        assert problem
+                if all(map(_is_lacking, problems)):  # else the other spelling may be a better one
+                    self._spelling[query.name] = number
+                return True
+        problem = next((each for each in problems if not _is_lacking(each)), problems[0])
         if query.name in _ALWAYS and session.is_forwarded:
             session.own_view()
             look.errors.append(f"{query.name}: {problem}; asked without the leader")
-            self._ask(session, query, look, window)
-            return
-        is_lacking = problem.code in _LACKING_CODES and query.name not in _ALWAYS
-        if not is_lacking:
+            return self._ask(session, query, look, window)
+        if query.name in _ALWAYS or not _is_lacking(problem):
             look.errors.append(f"{query.name}: {problem}")
-        if is_lacking or (problem.code in _DENIED_CODES and query.name not in _ALWAYS):
+        if query.every is not Every.FAST and (
+            _is_lacking(problem) or problem.code in _DENIED_CODES
+        ):
             self._rest(query.name)
+        return True
 
     def _rest(self, name: str) -> None:
         self._resting[name] = time.monotonic() + REST_SECONDS
 
     def _is_resting(self, name: str) -> bool:
         return time.monotonic() < self._resting.get(name, 0.0)
+
+
+def _is_lacking(error: Refused) -> bool:
+    is_said = error.code == _UNNAMED_CODE and _LACKING_WORDS.search(str(error))
+    return bool(is_said) or error.code in _LACKING_CODES
 
 
 def is_windowed(query: Query) -> bool:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 
 class Watch:
@@ -22,26 +23,33 @@ class Watch:
 def connected(host: str, port: int, deadline: float) -> socket.socket:
     """A TCP connection made before ``deadline`` (of ``time.monotonic``), by any address of a name.
 
+    An address has its share of the time, so one that says nothing leaves some for the others.
     Looking a name up cannot be stopped; whoever calls must be able to leave this thread behind.
     Raises OSError.
     """
     problem: OSError = TimeoutError("timed out")
-    for family, kind, protocol, _, address in socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM
-    ):
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for number, (family, kind, protocol, _, address) in enumerate(found):
         left = deadline - time.monotonic()
         if left <= 0:
             break
-        sock = socket.socket(family, kind, protocol)
         try:
-            sock.settimeout(left)
-            sock.connect(address)
+            return _connected(
+                socket.socket(family, kind, protocol), address, left / (len(found) - number)
+            )
         except OSError as error:
-            sock.close()
             problem = error
-        else:
-            return sock
     raise problem
+
+
+def _connected(sock: socket.socket, address: Any, seconds: float) -> socket.socket:
+    try:
+        sock.settimeout(seconds)
+        sock.connect(address)
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 @contextmanager

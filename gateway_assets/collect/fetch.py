@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import time
+from contextlib import closing
 from typing import NamedTuple
 
 from gateway_assets.collect.deadline import Watch, connected, shut_down_at
@@ -35,11 +36,11 @@ class Page(NamedTuple):
 def fetch(host: str, port: int, path: str, user: str, password: bytes, seconds: float) -> Page:
     """GET a page with Basic authentication; no redirect is followed. Raises FetchError."""
     deadline = time.monotonic() + seconds
-    connection = http.client.HTTPConnection(host, port)
     try:
-        connection.sock = connected(host, port, deadline)
-        with shut_down_at(connection.sock, deadline) as watch:
-            return _answer(connection, path, user, password, watch)
+        with closing(http.client.HTTPConnection(host, port)) as connection:
+            connection.sock = connected(host, port, deadline)
+            with shut_down_at(connection.sock, deadline) as watch:
+                return _answer(connection, path, user, password, watch)
     except TimeoutError:
         raise FetchError("timed out") from None
     except OSError as error:
@@ -48,8 +49,6 @@ def fetch(host: str, port: int, path: str, user: str, password: bytes, seconds: 
         raise FetchError(f"no HTTP: {type(error).__name__}") from None
     except ValueError:  # a host's name that cannot be one, a length that is no number
         raise FetchError("no HTTP: a name or a length is wrong") from None
-    finally:
-        connection.close()
 
 
 def _answer(

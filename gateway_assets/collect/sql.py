@@ -56,7 +56,7 @@ class Session:
         self.notes: list[str] = []
         self.is_forwarded = False
         self.zone: tzinfo | None = UTC  # of the server's times; None: unknown
-        self._stored: list[tzinfo | None] = []  # once it was asked for
+        self._stored: tzinfo | None = None  # until it was asked for
         self._seconds = seconds
         self._connection = _unconnected(cluster, frontend, seconds)
         host, port = split_address(frontend)
@@ -88,11 +88,11 @@ class Session:
     def zone_of(self, *, is_stored: bool) -> tzinfo | None:
         """The zone of times, or of those that the frontends' hosts have stored; None: unknown.
 
-        The latter is asked for once. Raises Lost.
+        The latter is asked for until it is known. Raises Lost.
         """
-        if is_stored and not self._stored:
-            self._stored.append(self._zone_of_hosts())
-        return self._stored[0] if is_stored else self.zone
+        if is_stored and self._stored is None:
+            self._stored = self._zone_of_hosts()
+        return self._stored if is_stored else self.zone
 
     def own_view(self) -> None:
         """Let the frontend answer from what it knows itself, for there is no leader to ask."""

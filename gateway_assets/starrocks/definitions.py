@@ -67,7 +67,7 @@ QUERIES = (
     _ask("statistic", Every.MEDIUM, "SHOW PROC '/statistic'"),
     _ask(
         "routine_loads",
-        Every.MEDIUM,
+        Every.SLOW,
         f"SELECT * FROM {_INFO}.routine_load_jobs WHERE STATE NOT IN ('STOPPED', 'CANCELLED')",
     ),
     _ask(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import closing
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from gateway_assets import clock
 from gateway_assets.collect.ask import (
     MOST_ERRORS,
+    PATIENCE,
     Limits,
     Watched,
     _Look,
@@ -19,10 +21,11 @@ from gateway_assets.collect.ask import (
 )
 from gateway_assets.collect.config import Cluster
 from gateway_assets.collect.observed import Node, Observed
-from gateway_assets.collect.tick import ALL
+from gateway_assets.collect.snapshot import rows_of
+from gateway_assets.collect.tick import ALL, due
 from gateway_assets.simulated.cluster import SimulatedCluster
 from gateway_assets.starrocks.definitions import QUERIES, Every
-from tests.collect.servers import http, page, serving
+from tests.collect.servers import Rows, SqlError, http, mysql, page, serving
 from tests.collect.watching import FAST, LIMITS, SLACK, declared, looked, watched
 
 MINUTE = 60 * clock.SECOND
@@ -31,6 +34,12 @@ MIDNIGHT = 20_000 * clock.DAY
 
 def with_metrics(observed: Observed) -> set[str]:
     return {node.host for node, scrape in observed.scrapes.items() if scrape.exposition}
+
+
+def one_frontend(port: int) -> closing[Watched]:
+    """A server that is no simulated cluster, watched through SQL alone."""
+    line = {"name": "one", "frontends": [f"127.0.0.1:{port}"], "http": False}
+    return closing(Watched(Cluster.model_validate(line), LIMITS))
 
 
 def test_everything_of_a_good_cluster() -> None:
@@ -45,6 +54,15 @@ def test_everything_of_a_good_cluster() -> None:
     names = {query.name for query in QUERIES if query.every is not Every.INSTEAD}
     assert names - observed.answers.keys() <= {"transactions"}
     assert observed.window == next_window(None, simulated.now)
+
+
+def test_routine_loads_are_asked_for_whenever_jobs_have_rows() -> None:
+    tenth = 10 * 30 * clock.SECOND
+    with SimulatedCluster(1, 1) as simulated, watched(simulated) as each:
+        observed = each.look(simulated.now, due(tenth, 30 * clock.SECOND), None)
+        rows, _ = rows_of(observed, {})
+    kinds = [kind for row in rows["job_samples"] for kind in row if kind == "routine_load"]
+    assert len(kinds) == len(simulated.world.routine_loads) > 0
 
 
 def test_what_is_not_due_is_not_asked() -> None:
@@ -82,6 +100,63 @@ def test_a_bad_node_takes_nothing_from_the_others(kind: str) -> None:
     assert others <= with_metrics(observed)
 
 
+def test_nodes_that_hang_do_not_keep_others_from_their_turn() -> None:
+    with SimulatedCluster(1, 12) as simulated:
+        few = Limits(call=1.0, look=3.0, nodes=1)
+        hanging, good = simulated.backends[:8], simulated.backends[8:]
+        for node in hanging:
+            simulated.fault(node, "hang", "http")
+        with closing(Watched(declared(simulated), few)) as each:
+            first, second = looked(each, simulated), looked(each, simulated)
+    hosts = {node.host for node in good}
+    assert not hosts <= with_metrics(first)
+    assert hosts <= with_metrics(second)
+
+
+def test_nodes_that_are_said_to_be_dead_are_last() -> None:
+    with SimulatedCluster(1, 12) as simulated:
+        few = Limits(call=1.0, look=3.0, nodes=1)
+        dead, good = simulated.backends[:8], simulated.backends[8:]
+        for node in dead:
+            simulated.fault(node, "hang", "http")
+            node.is_alive = False
+        with closing(Watched(declared(simulated), few)) as each:
+            observed = looked(each, simulated)
+    assert with_metrics(observed) >= {node.host for node in good}
+
+
+def test_a_frontend_that_is_away_for_a_moment_keeps_its_extras() -> None:
+    heard: list[str] = []
+    is_away = False
+
+    def answer(path: str) -> bytes:
+        heard.append(path)
+        return page(b"starrocks_fe_query_total 1\n", "500 Oops" if is_away else "200 OK")
+
+    with serving(http(answer)) as port:
+        cluster = Cluster.model_validate({"name": "one", "frontends": ["127.0.0.1"]})
+        each = Watched(cluster, LIMITS)
+        node = Node("fe", "fe:1", "127.0.0.1:9010", "127.0.0.1", port)
+        for is_away in (False, True, False):
+            each._scrape(node, _Look(time.monotonic() + SLACK), set())
+    plain, wide = "/metrics", heard[-1]
+    assert heard == [plain, wide, plain, wide]
+    assert wide != plain
+
+
+def test_refreshes_that_run_are_known_and_failures_before_the_first() -> None:
+    with SimulatedCluster(1, 1) as simulated, watched(simulated) as each:
+        looked(each, simulated)
+        observed = looked(each, simulated)
+    (exposition,) = (
+        scrape.exposition for node, scrape in observed.scrapes.items() if node.kind == "fe"
+    )
+    assert exposition
+    views = len(simulated.world.views)
+    for name in ("mv_refresh_running_jobs", "mv_refresh_total_failed_jobs"):
+        assert len(exposition.series[f"starrocks_fe_{name}"]) == views
+
+
 def test_a_session_that_was_lost_is_opened_again() -> None:
     with SimulatedCluster(1, 1) as simulated, watched(simulated) as each:
         looked(each, simulated)
@@ -115,7 +190,7 @@ def test_more_metrics_are_asked_for_once_the_plain_page_has_come(are_given: bool
         each = Watched(cluster, LIMITS)
         node = Node("fe", "fe:1", "127.0.0.1:9010", "127.0.0.1", port)
         for _ in range(3):
-            assert each._scrape(node, _Look(time.monotonic() + SLACK)).exposition
+            assert each._scrape(node, _Look(time.monotonic() + SLACK), set()).exposition
     assert heard == (
         ["plain", "more", "more"] if are_given else ["plain", "more", "plain", "plain"]
     )
@@ -146,6 +221,87 @@ def test_what_a_version_does_not_have_is_no_error() -> None:
     assert "transactions" not in observed.answers
     assert observed.errors == []
     assert observed.answers["running_queries"] is not None
+
+
+def refusing(
+    table: str, code: int, text: str, heard: list[str] | None = None
+) -> Callable[[str], Rows | None]:
+    """One frontend, and one table that it gives an error for."""
+
+    def answer(statement: str) -> Rows | None:
+        if table in statement:
+            if heard is not None:
+                heard.append(statement)
+            raise SqlError(code, text)
+        if statement == "SHOW FRONTENDS":
+            return ("Name", "IP", "Role", "Alive"), [("fe1", "127.0.0.1", "LEADER", "true")]
+        if statement.startswith("SHOW VARIABLES"):
+            return ("Variable_name", "Value"), [("system_time_zone", "UTC")]
+        return None if statement.startswith("SET") else (("a",), [])
+
+    return answer
+
+
+LACKING = [
+    (1146, "Unknown table 'tables'"),
+    (1064, "Getting syntax error at line 1, column 5. Detail message: No viable statement."),
+    (1064, "Getting syntax error at line 1, column 5. Detail message: Unexpected input 'x'."),
+    (1064, "Getting analyzing error. Detail message: Column 'x' cannot be resolved."),
+    (1064, "Proc path '/statistic' doesn't exist"),
+    (1064, "Getting analyzing error. Detail message: Proc path '/statistic' not found."),
+]
+PASSING = [
+    (1064, "Memory of process exceed limit. Used: 9, Limit: 8. Mem usage has exceeded the limit"),
+    (1064, "Query exceeded time limit of 5 seconds"),
+    (1064, "Backend node not found. Check if any backend node is down."),
+    (1064, "Cannot open null host"),
+]
+
+
+@pytest.mark.parametrize("where", ["/statistic", "current_queries", "information_schema.tables"])
+@pytest.mark.parametrize(
+    ("code", "text", "is_lacking"),
+    [(*each, True) for each in LACKING] + [(*each, False) for each in PASSING],
+)
+def test_only_what_is_lacking_has_a_rest(
+    where: str, code: int, text: str, is_lacking: bool
+) -> None:
+    heard: list[str] = []
+    with serving(mysql(refusing(where, code, text, heard))) as port, one_frontend(port) as each:
+        first = each.look(MIDNIGHT, ALL, None)
+        asked = len(heard)
+        each.look(MIDNIGHT, ALL, None)
+    assert len(heard) == (asked if is_lacking else 2 * asked)
+    assert first.errors == [] if is_lacking else any(text[:20] in line for line in first.errors)
+
+
+@pytest.mark.parametrize(("code", "text"), [LACKING[0], LACKING[1], PASSING[0], (1227, "denied")])
+def test_nodes_are_asked_for_at_every_tick(code: int, text: str) -> None:
+    heard: list[str] = []
+    served = mysql(refusing("SHOW COMPUTE NODES", code, text, heard))
+    with serving(served) as port, one_frontend(port) as each:
+        for number in (1, 2):
+            each.look(MIDNIGHT, FAST, None)
+            assert len(heard) == number
+
+
+def test_an_error_that_passes_does_not_change_the_spelling() -> None:
+    heard: list[str] = []
+    is_bad = True
+
+    def answer(statement: str) -> Rows | None:
+        heard.append(statement)
+        table = "/global_current_queries" if is_bad else "nothing of this name"
+        return refusing(table, *PASSING[0])(statement)
+
+    with serving(mysql(answer)) as port, one_frontend(port) as each:
+        assert "running_queries" in each.look(MIDNIGHT, ALL, None).answers
+        is_bad = False
+        heard.clear()
+        each.look(MIDNIGHT, ALL, None)
+    assert [text for text in heard if "current_queries" in text] == [
+        "SHOW PROC '/global_current_queries'"
+    ]
 
 
 def test_a_statement_that_hangs_costs_itself_alone() -> None:
@@ -188,6 +344,22 @@ def test_without_a_leader_the_frontend_tells_what_it_knows() -> None:
     assert observed.is_leader_view in {None, False} or observed.leader
 
 
+def test_the_leader_is_asked_again_once_there_is_one() -> None:
+    with SimulatedCluster(3, 1) as simulated, watched(simulated) as each:
+        simulated.lead(2)
+        looked(each, simulated)
+        for node in simulated.frontends[1:]:
+            simulated.kill(node)
+        assert looked(each, simulated).is_leader_view is None
+        for node in simulated.frontends[1:]:
+            simulated.revive(node)
+        simulated.lead(1)
+        looked(each, simulated)
+        observed = looked(each, simulated)
+    assert observed.is_leader_view is True
+    assert observed.errors == []
+
+
 @pytest.mark.parametrize(
     ("name", "on"), [("task_runs", "SELECT now()"), ("latencies", "SHOW VARIABLES")]
 )
@@ -200,6 +372,33 @@ def test_no_window_is_asked_for_in_a_zone_that_is_unknown(name: str, on: str) ->
     assert name not in observed.answers
     assert observed.is_zone_known == (name != "task_runs")
     assert any(f"{name}: left out" in line for line in observed.errors)
+
+
+def test_a_window_waits_for_each_of_its_statements_but_not_for_ever() -> None:
+    with SimulatedCluster(1, 1) as simulated, watched(simulated) as each:
+        window = next_window(None, simulated.now)
+
+        def met() -> bool:
+            observed = each.look(simulated.now, FAST, window)
+            assert "slow_queries" in observed.answers
+            return observed.window == window
+
+        latencies = "SELECT floor(ln(greatest"
+        simulated.fault(simulated.frontends[0], "hang", "sql", on=latencies)
+        assert [met() for _ in range(PATIENCE + 1)] == [False] * (PATIENCE - 1) + [True, True]
+        simulated.clear(simulated.frontends[0])
+        assert met()
+        simulated.fault(simulated.frontends[0], "hang", "sql", on=latencies)
+        assert not met()
+
+
+def test_a_window_does_not_wait_for_what_is_refused() -> None:
+    served = mysql(refusing("queryTime", *PASSING[0]))
+    with serving(served) as port, one_frontend(port) as each:
+        window = next_window(None, MIDNIGHT)
+        observed = each.look(MIDNIGHT, FAST, window)
+    assert "latencies" not in observed.answers
+    assert observed.window == window
 
 
 def test_windows_of_the_audit_table_are_of_its_own_zone() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import socket
 import time
 
 import pytest
@@ -120,3 +121,22 @@ def test_nobody_there() -> None:
         fetch("127.0.0.1", refused_port(), "/", "u", b"", SECONDS)
     with black_hole() as port, pytest.raises(FetchError, match="timed out"):
         fetch("127.0.0.1", port, "/", "u", b"", SECONDS)
+
+
+@pytest.mark.parametrize("first", ["black hole", "no such family"])
+def test_a_bad_address_of_a_name_leaves_time_for_the_next(
+    first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(http(lambda _: page(b"a 1\n"))) as port, black_hole() as hole:
+        kind = socket.SOCK_STREAM
+        bad = (socket.AF_INET, kind, 0, "", ("127.0.0.1", hole))
+        if first == "no such family":
+            bad = (socket.AddressFamily.AF_UNSPEC, kind, 0, "", ("127.0.0.1", hole))
+        good = (socket.AF_INET, kind, 0, "", ("127.0.0.1", port))
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [bad, good])
+        assert fetch("two.example", port, "/", "u", b"", 4.0) == Page(b"a 1\n")
+
+
+def test_a_host_that_cannot_be_one() -> None:
+    with pytest.raises(FetchError, match="no HTTP"):
+        fetch("a\nb", 80, "/", "u", b"", SECONDS)

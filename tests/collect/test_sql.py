@@ -16,6 +16,7 @@ import pytest
 from gateway_assets.collect import sql
 from gateway_assets.collect.config import Cluster
 from gateway_assets.collect.sql import Lost, Refused, Session
+from gateway_assets.starrocks import formats
 from tests.collect.servers import (
     GREETING,
     Handler,
@@ -212,7 +213,7 @@ def test_what_hosts_have_stored_is_of_their_zone(zone: str | None) -> None:
         assert session.ask("SELECT 1") == [{"t": "2026-11-21 01:02:03"}]
         assert (session.zone_of(is_stored=True) is None) == (zone is None)
         session.close()
-    assert sum("system_time_zone" in statement for statement in heard) == 1
+    assert sum("system_time_zone" in statement for statement in heard) == (1 if zone else 3)
 
 
 def test_an_unknown_time_zone_is_said() -> None:
@@ -240,6 +241,24 @@ def test_an_answer_that_is_too_large(
         with pytest.raises(Lost, match="too large"):
             session.ask("SHOW BACKENDS")
         session.close()
+
+
+def test_the_zone_of_hosts_is_asked_for_until_it_is_known() -> None:
+    answers = iter([SqlError(1064, "busy"), (("Value",), [("Asia/Shanghai",)])])
+
+    def answer(_: str) -> Rows:
+        found = next(answers)
+        if isinstance(found, SqlError):
+            raise found
+        return found
+
+    with serving(answering(answer)) as port:
+        session = opened(port, 10)
+        zones = [session.zone_of(is_stored=True) for _ in range(3)]
+        session.close()
+    assert zones[0] is None
+    assert zones[1] == zones[2] == formats.zone("Asia/Shanghai")
+    assert zones[1] is not None
 
 
 def test_tls_is_never_given_up_for_plain_text(tmp_path: Path) -> None:
