@@ -76,7 +76,7 @@ def check_not_computed(source: Source, below: Iterable[Source], given: Mapping[s
     if not given.keys() <= set(keys):
         raise UsageError(
             f"{table.name} is computed from other tables",
-            hint=f"erase from those, then: gateway rollup {table.name} --again; "
+            hint=f"erase from those, then: gateway rollup --again DAY LAST_DAY; "
             f"of what is gone there, erase by {', '.join(keys)}",
         )
     for lower in below:
