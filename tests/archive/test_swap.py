@@ -144,7 +144,7 @@ def test_a_kill_where_directories_cannot_be_exchanged_at_once(
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
         patched.setattr(Path, "rename", rename_or_die)
-        patched.setattr(swap.shutil, "rmtree", die)
+        patched.setattr("shutil.rmtree", die)
         UniversalArchiver(foreign.settings()).erase(TABLE, {"owner": "gone"})
     assert left == 0
     UniversalArchiver(foreign.settings(24)).compact(TABLE)

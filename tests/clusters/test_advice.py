@@ -176,6 +176,51 @@ def test_what_has_fired_lasts_through_a_gap(bridge: UnifiedQueryBridge, settings
     assert told.since == NOON
 
 
+LUMPY = [
+    ("internal_errors", "query_internal_error", 22, 16),
+    ("compactions_fail", "base_compactions_failed", 7, 5),
+    ("schema_changes_fail", "schema_changes_failed", 3, 1),
+]
+
+
+@pytest.mark.parametrize(("rule", "column", "many", "few"), LUMPY)
+def test_counts_that_come_in_lumps_count_by_their_mean(
+    bridge: UnifiedQueryBridge, settings: Settings, rule: str, column: str, many: int, few: int
+) -> None:
+    """In each fourth tick, so half as many a minute; the ticks between have none."""
+    moments = [NOON + number * TICK for number in range(40)]
+    for cluster, lump in (("red", many), ("blue", few)):
+        counts = [{column: 0 if number % 4 else lump} for number in range(40)]
+        rows = zip(moments, counts, strict=True)
+        snapshots(
+            settings,
+            *({"time": at, "cluster": cluster, "seconds": 30.0, **count} for at, count in rows),
+        )
+    told = findings(bridge, "", moments[-1])
+    assert [(one.cluster, one.rule) for one in told] == [("red", rule)]
+
+
+def test_one_short_look_is_not_taken_for_minutes(
+    bridge: UnifiedQueryBridge, settings: Settings
+) -> None:
+    """The first tick after a start: a lump of 50 is no mean of 100."""
+    snapshots(settings, {"time": NOON, "seconds": 30.0, "query_internal_error": 50})
+    assert names(bridge, NOON) == []
+
+
+def test_a_long_row_without_a_count_does_not_dilute_the_others(
+    bridge: UnifiedQueryBridge, settings: Settings
+) -> None:
+    """The first tick after a gap of the collector, in which a frontend was restarted."""
+    known = {"seconds": 30.0, "query_internal_error": 10}
+    snapshots(
+        settings,
+        {"time": NOON, "seconds": 3600.0},
+        *({"time": NOON + number * TICK, **known} for number in range(1, 11)),
+    )
+    assert names(bridge, NOON + 10 * TICK) == [("internal_errors", "")]
+
+
 def test_full_disks_of_a_shared_data_cluster_are_its_cache(
     bridge: UnifiedQueryBridge, settings: Settings
 ) -> None:

@@ -81,7 +81,7 @@ CASES = {
     "compaction_behind": above("compaction_score", 100, 101),
     "too_many_rowsets": above("rowsets_max", 700, 701),
     "compactions_fail": Case(
-        {"seconds": 60.0, "base_compactions_failed": None, "cumulative_compactions_failed": 4},
+        {"seconds": 60.0, "base_compactions_failed": None, "cumulative_compactions_failed": 34},
         {"seconds": 60.0, "base_compactions_failed": 1, "cumulative_compactions_failed": 2},
         {"seconds": 60.0, "base_compactions_failed": 0, "cumulative_compactions_failed": 0},
     ),
@@ -97,7 +97,7 @@ CASES = {
     "routine_load_stopped": above("routine_loads_stopped", 0, 1),
     "routine_loads_wait": above("routine_loads_waiting", 3, 4),
     "slow_p95": above("p95", 5000.0, 5001.0),
-    "internal_errors": above("query_internal_error", 5, 6),
+    "internal_errors": above("query_internal_error", 5, 56),
     "error_rate": Case(
         {"query_total": 100, "query_error": 11},
         {"query_total": 100, "query_error": 10},
@@ -106,7 +106,7 @@ CASES = {
     "queries_doubled": above("qps", 40.0, 100.0, 20.0),
     "connections_doubled": above("connections", 120, 300, 60),
     "schema_changes_fail": Case(
-        {"seconds": 60.0, "schema_changes_failed": 2},
+        {"seconds": 60.0, "schema_changes_failed": 12},
         {"seconds": 60.0, "schema_changes_failed": 1},
         {"seconds": 60.0, "schema_changes_failed": 0},
     ),
