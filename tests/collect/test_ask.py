@@ -137,7 +137,8 @@ def test_a_frontend_that_is_away_for_a_moment_keeps_its_extras() -> None:
         cluster = Cluster.model_validate({"name": "one", "frontends": ["127.0.0.1"]})
         each = Watched(cluster, LIMITS)
         node = Node("fe", "fe:1", "127.0.0.1:9010", "127.0.0.1", port)
-        for is_away in (False, True, False):
+        for now in (False, True, False):
+            is_away = now
             each._scrape(node, _Look(time.monotonic() + SLACK), set())
     plain, wide = "/metrics", heard[-1]
     assert heard == [plain, wide, plain, wide]
