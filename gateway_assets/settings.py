@@ -323,6 +323,19 @@ def config_file() -> Path:
     return Path(os.environ.get(PREFIX + "CONFIG", DEFAULT_CONFIG))
 
 
+def toml_lines(file: Path, name: str) -> list[dict[str, Any]]:
+    """The ``[[name]]`` lines of a file; none where there is no file. Raises ConfigError."""
+    try:
+        content = tomllib.loads(file.read_text("utf-8")).get(name, [])
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{file} cannot be read: {error}", hint="mend or remove it") from None
+    if not isinstance(content, list) or not all(isinstance(line, dict) for line in content):
+        raise ConfigError(f"{file}: {name} must be written as [[{name}]]")
+    return content
+
+
 def load_settings(**given: Any) -> Settings:
     """Read all settings. Raises ConfigError naming setting, value, rule and origin."""
     unknown = _toml_content().keys() - set(Settings.model_fields) - {"tables", "clusters"}

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gateway_assets.errors import ConfigError
-from gateway_assets.settings import Settings, config_file
+from gateway_assets.settings import Settings, config_file, toml_lines
 
 QUERY_PORT = 9030
 _FRONTEND = re.compile(
@@ -105,7 +104,7 @@ def clusters_of(settings: Settings) -> tuple[Cluster, ...]:
     clusters: dict[str, Cluster] = {}
     owner: dict[str, str] = {}
     for file in (config_file(), settings.data_dir / "clusters.toml"):
-        for number, content in enumerate(_lines_of(file), start=1):
+        for number, content in enumerate(toml_lines(file, "clusters"), start=1):
             cluster = _cluster(file, number, content)
             if cluster.name in clusters:
                 raise ConfigError(
@@ -130,18 +129,6 @@ def _address(text: str) -> str:
     if not found or not 1 <= port <= 65_535:
         raise ValueError(f"{text!r} is not written as host:{QUERY_PORT}")
     return f"[{found['six']}]:{port}" if found["six"] else f"{found['host']}:{port}"
-
-
-def _lines_of(file: Path) -> list[dict[str, Any]]:
-    try:
-        content = tomllib.loads(file.read_text("utf-8")).get("clusters", [])
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{file} cannot be read: {error}", hint="mend or remove it") from None
-    if not isinstance(content, list) or not all(isinstance(line, dict) for line in content):
-        raise ConfigError(f"{file}: clusters must be written as [[clusters]]")
-    return content
 
 
 def _cluster(file: Path, number: int, content: dict[str, Any]) -> Cluster:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gateway_assets.errors import ConfigError
-from gateway_assets.settings import Settings, config_file
+from gateway_assets.settings import Settings, config_file, toml_lines
 from gateway_assets.tiers.times import FORMATS
 
 Days = Annotated[int, Field(ge=0, le=36_500)]
@@ -88,7 +87,7 @@ def table_lines(settings: Settings) -> tuple[TableLine, ...]:
     """Every declared line, in order of priority. Raises ConfigError naming file and fault."""
     lines: dict[str, TableLine] = {}
     for file in (config_file(), settings.data_dir / "tables.toml"):
-        for number, content in enumerate(_tables_of(file), start=1):
+        for number, content in enumerate(toml_lines(file, "tables"), start=1):
             line = _line(file, number, content)
             if line.name.lower() in lines:
                 raise ConfigError(
@@ -96,18 +95,6 @@ def table_lines(settings: Settings) -> tuple[TableLine, ...]:
                 )
             lines[line.name.lower()] = line
     return tuple(sorted(lines.values(), key=lambda line: line.priority))
-
-
-def _tables_of(file: Path) -> list[dict[str, Any]]:
-    try:
-        content = tomllib.loads(file.read_text("utf-8")).get("tables", [])
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{file} cannot be read: {error}", hint="mend or remove it") from None
-    if not isinstance(content, list) or not all(isinstance(line, dict) for line in content):
-        raise ConfigError(f"{file}: tables must be written as [[tables]]")
-    return content
 
 
 def _line(file: Path, number: int, content: dict[str, Any]) -> TableLine:
