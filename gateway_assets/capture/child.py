@@ -51,7 +51,11 @@ class Child:
         self.ended = False
 
     def lines(self, timeout: float) -> list[str]:
-        """The lines that arrive within ``timeout`` seconds; sets ``ended`` when it has exited.
+        """The lines of such a text, without their line feeds."""
+        return self.text(timeout).split("\n")[:-1]
+
+    def text(self, timeout: float) -> str:
+        """Whole lines that arrive within ``timeout`` seconds; sets ``ended`` when it has exited.
 
         Many at once, because each turn of the loop costs more than the lines of one write.
         """
@@ -62,7 +66,7 @@ class Child:
             pieces.append(self._read())
             timeout = min(timeout, _GAP)
         whole, newline, self._rest = b"".join(pieces).rpartition(b"\n")
-        return whole.decode(errors="replace").split("\n") if newline else []
+        return (whole + newline).decode(errors="replace")
 
     def _read(self) -> bytes:
         try:

@@ -11,8 +11,9 @@ three digits printed. Units are powers of 1024: ``B`` bytes (option -B), ``b`` b
 
 The key ``u`` may print the pairs of the block before once more, under totals of this moment.
 
-A block may have thousands of lines every two seconds, so what each line costs matters: most rates
-and hosts have been in a block before, and what they mean is remembered.
+A block may have thousands of pairs every two seconds, so what each costs matters: one search finds
+all that stand whole in a text, and only what is left is taken line by line. Most rates and hosts
+have been in a block before, and what they mean is remembered.
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ from typing import NamedTuple
 
 from gateway_assets.capture.addresses import parse_host
 
+_LINES = re.compile(
+    r"( *[0-9]+ +\S+ +=> +(\S+) +\S+ +\S+ +(\S+)\n"  # a pair: rates and cumulative amounts
+    r" +(\S+) +<= +(\S+) +\S+ +\S+ +(\S+))\n"
+    r"|(.*)\n"
+)
 _VALUE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMG]?)([bB])")
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 _REMEMBERED = 4096  # texts of rates, and of hosts: a megabyte of each
@@ -75,29 +81,35 @@ class IftopText:
     def __init__(self, parse_errors: int = 0) -> None:
         self.parse_errors = parse_errors
         self._pairs: list[Pair] = []
-        self._sent: int | None = None
+        self._half: tuple[str, str, str] | None = None  # a first line, its rate and cumulative
         self._seen = False
         self._hash = 0
         self._adds = False
 
+    def read(self, text: str) -> list[Block]:
+        """The blocks that these lines end, each of which ends with a line feed."""
+        blocks: list[Block] = []
+        for pair, tx, tx_total, host, rx, rx_total, line in _LINES.findall(text):
+            if pair:
+                self._drop_half()
+                self._pair(pair, tx, tx_total, host, rx, rx_total)
+            elif block := self.feed(line):
+                blocks.append(block)
+        return blocks
+
     def feed(self, line: str) -> Block | None:
         """The block that this line ends, if it ends one."""
         words = line.split()
-        if len(words) == 7 and words[2] == "=>" and line[0] != "#":
-            self._hash = hash((self._hash, line))
-            self._first(words[3], words[6])
-        elif len(words) == 6 and words[1] == "<=" and line[0] != "#":
-            self._hash = hash((self._hash, line))
-            self._second(*words)
-        elif not line.startswith("#"):
-            return self._seldom(words)
-        return None
-
-    def _seldom(self, words: list[str]) -> Block | None:
-        if "=>" in words:
-            self._first("", "")
+        if line.startswith("#"):
+            return None
+        if len(words) == 7 and words[2] == "=>":
+            self._first(line, words[3], words[6])
+        elif len(words) == 6 and words[1] == "<=":
+            self._second(line, words[0], words[2], words[5])
+        elif "=>" in words:
+            self._first("", "", "")
         elif "<=" in words:
-            self._second("", "", "", "", "", "")
+            self._second("", "", "", "")
         elif words[:2] == ["#", "Host"]:
             return self._begin()
         elif words[:1] == ["Cumulative"] and self._seen:
@@ -106,6 +118,7 @@ class IftopText:
 
     def end(self) -> Block | None:
         """What a cut transcript holds of a block that never ended."""
+        self._drop_half()
         return self._end() if self._seen else None
 
     def _begin(self) -> Block | None:
@@ -113,29 +126,31 @@ class IftopText:
         self._seen = True
         return cut
 
-    def _first(self, rate: str, cumulative: str) -> None:
-        if self._sent is not None:
-            self.parse_errors += 1  # the line before had no second one
-        self._sent = sent = slot_bytes(rate)
-        if sent is None:
-            self.parse_errors += 1
-        elif sent and not self._adds:
-            self._adds = _shows(sent, cumulative)
+    def _first(self, line: str, tx: str, tx_total: str) -> None:
+        self._drop_half()
+        self._half = line, tx, tx_total
 
-    def _second(self, host: str, _: str, rate: str, _10: str, _40: str, cumulative: str) -> None:
-        sent, self._sent = self._sent, None
-        if sent is None:
-            return
-        received, remote = slot_bytes(rate), _address(host)
-        if received is None or remote is None:
+    def _second(self, line: str, host: str, rx: str, rx_total: str) -> None:
+        if self._half:
+            first, tx, tx_total = self._half
+            self._half = None
+            self._pair(f"{first}\n{line}", tx, tx_total, host, rx, rx_total)
+
+    def _pair(self, lines: str, tx: str, tx_total: str, host: str, rx: str, rx_total: str) -> None:
+        self._hash = hash((self._hash, lines))
+        sent, received, remote = slot_bytes(tx), slot_bytes(rx), _address(host)
+        if sent is None or received is None or remote is None:
             self.parse_errors += 1
         elif sent or received:
             self._pairs.append(Pair(remote, sent, received))
-            self._adds = self._adds or _shows(received, cumulative)
+        if not self._adds:
+            self._adds = _shows(sent or 0, tx_total) or _shows(received or 0, rx_total)
 
     def _drop_half(self) -> None:
-        self.parse_errors += self._sent is not None
-        self._sent = None
+        """Count a first line whose second one never came."""
+        if self._half:
+            self.parse_errors += 1
+            self._half = None
 
     def _end(self) -> Block:
         self._drop_half()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 import sys
+from itertools import cycle
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway_assets.capture.backends.iftop import _failure
@@ -75,6 +76,34 @@ def test_the_same_in_the_pieces_in_which_it_came(case: Path) -> None:
     failure = json.loads((case / "expected.json").read_text()).get("failure")
     assert failure is None or _failure("iftop", errors).message == f"iftop: {failure}"
     assert (status == 1) == (failure is not None)
+
+
+STRAYS = [FIRST[:40], SECOND[:40], FIRST + "\r", "a <= b c => d", FIRST + " x", "# => <=", ""]
+
+
+@given(
+    st.lists(st.sampled_from([HEAD, FIRST, FIRST, SECOND, SECOND, LAST, *STRAYS])),
+    st.lists(st.integers(1, 6), min_size=1),
+)
+@example([HEAD, FIRST, FIRST, SECOND, SECOND, LAST], [6])
+def test_a_text_says_the_same_wherever_it_is_cut(lines: list[str], sizes: list[int]) -> None:
+    text, left, blocks = IftopText(), list(lines), []
+    for size in cycle(sizes):
+        if not left:
+            break
+        blocks += text.read("".join(f"{line}\n" for line in left[:size]))
+        left = left[size:]
+    cut = text.end()
+    assert (blocks + ([cut] if cut else []), text.parse_errors) == read(lines)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_transcript_says_the_same_as_one_text(case: Path) -> None:
+    transcript, text = (case / "input.txt").read_bytes().decode(), IftopText()
+    blocks = text.read(transcript + "\n")
+    cut = text.end()
+    found = blocks + ([cut] if cut else []), text.parse_errors
+    assert found == read(transcript.split("\n"))
 
 
 @pytest.mark.parametrize(

@@ -173,9 +173,8 @@ class Iftop:
     def _deltas(self, timeout: float) -> list[Delta]:
         deltas: list[Delta] = []
         assert self._child
-        for line in self._child.lines(timeout):
-            block = self._text.feed(line)
-            if block and not self._is_repeated(block):
+        for block in self._text.read(self._child.text(timeout)):
+            if not self._is_repeated(block):
                 self._pause = _PAUSE
                 moment = clock.now()
                 deltas += [Delta(moment, ip, None, None, tx, rx) for ip, tx, rx in block.pairs]
