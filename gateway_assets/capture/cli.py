@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import signal
@@ -41,6 +42,7 @@ examples:
 
 
 DEFAULT_LISTEN = ("127.0.0.1", 9421)
+_YOUNG = 10_000  # objects, until cycles among them are looked for: a block makes as many, in none
 
 
 class _Parser(argparse.ArgumentParser):
@@ -71,6 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(asked: argparse.Namespace) -> int:
+    gc.set_threshold(_YOUNG)
     stop = Stop()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop.request)
