@@ -7,6 +7,7 @@ A module in ``backends/`` offers ``open_backend(options) -> Backend`` and one li
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple, Protocol, runtime_checkable
 
 
@@ -21,6 +22,10 @@ class Delta(NamedTuple):
     rx_bytes: int
     unit: str | None = None  # of systemd, that the process belongs to
     attribution: str | None = None  # how the process is known; see sources.ip_traffic
+
+
+# A Delta of a tuple of all its fields, in half the time of a call of the class.
+delta_of = partial(tuple.__new__, Delta)
 
 
 class Options(NamedTuple):

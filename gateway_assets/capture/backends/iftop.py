@@ -18,7 +18,7 @@ from pathlib import Path
 
 from gateway_assets import clock
 from gateway_assets.capture.addresses import parse_address
-from gateway_assets.capture.backend import Backend, Delta, Options
+from gateway_assets.capture.backend import Backend, Delta, Options, delta_of
 from gateway_assets.capture.child import Child
 from gateway_assets.capture.iftop_text import Block, IftopText
 from gateway_assets.capture.say import say
@@ -177,7 +177,10 @@ class Iftop:
             if not self._is_repeated(block):
                 self._pause = _PAUSE
                 moment = clock.now()
-                deltas += [Delta(moment, ip, None, None, tx, rx) for ip, tx, rx in block.pairs]
+                deltas += [
+                    delta_of((moment, ip, None, None, tx, rx, None, None))
+                    for ip, tx, rx in block.pairs
+                ]
         self.parse_errors = self._text.parse_errors
         if self._child.ended:
             status, words = self._child.last_words()

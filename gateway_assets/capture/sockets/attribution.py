@@ -32,7 +32,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gateway_assets.capture.addresses import address_text
-from gateway_assets.capture.backend import Delta
+from gateway_assets.capture.backend import Delta, delta_of
 from gateway_assets.capture.sockets.holders import UNKNOWN, Holder, Holders
 from gateway_assets.capture.sockets.netlink import LISTEN, Connection, Link, TcpSocket
 from gateway_assets.capture.sockets.shares import divide
@@ -128,7 +128,7 @@ class Attribution:
             if remote in now or remote in before or remote in ended:
                 deltas += self.split(moment, remote, tx, rx)
             else:
-                deltas.append(Delta(moment, remote, None, None, tx, rx, None, how))
+                deltas.append(delta_of((moment, remote, None, None, tx, rx, None, how)))
         return deltas
 
     def split(self, moment: int, remote: str, tx: int, rx: int) -> Iterator[Delta]:
