@@ -24,13 +24,14 @@ from gateway_assets.hot.store import open_store, writing
 from gateway_assets.rollups.drain import drain
 from gateway_assets.settings import Settings, load_settings
 from gateway_assets.simulated.cluster import SimulatedCluster
+from gateway_assets.starrocks.histogram import packed
 from gateway_assets.tables import DAILY_SNAPSHOTS, TABLES
 
 DAYS, TICKS_A_DAY = 7, clock.DAY // TICK
 FIRST = 20_400  # day
 MB = 1e6
 LOADED = [table for table in TABLES if table.name in SOURCES]
-QUERIES = ("latency_histogram", "slow_queries")  # as many rows as users ask queries
+QUERIES = ("latency_histogram", "slow_queries")  # as much as users ask queries
 _ORIGIN = Origin("bench", "collect", "0" * 16)
 
 
@@ -168,6 +169,7 @@ def _day_of_many(clusters: int) -> dict[str, Iterator[Row]]:
     names = [f"cluster-{number:02}" for number in range(clusters)]
     columns = SOURCES["metrics_snapshots"].columns[2:]
     state = [random.randrange(10_000) for _ in columns]
+    counts = {bucket: 1 + bucket % 30 for bucket in range(100, 300)}
     looked = ("ok", 120, "10.0.0.1:9030", "10.0.0.1:9030", 13, 13, 86_669, 0, 0, None)
     return {
         "metrics_snapshots": (
@@ -175,9 +177,6 @@ def _day_of_many(clusters: int) -> dict[str, Iterator[Row]]:
         ),
         "collection_ticks": ((at, name, *looked) for at in ticks for name in names),
         "latency_histogram": (
-            (at, name, bucket, 1 + bucket % 30)
-            for at in ticks[::10]
-            for name in names
-            for bucket in range(100, 300)
+            (at, name, sum(counts.values()), packed(counts)) for at in ticks[::10] for name in names
         ),
     }

@@ -8,6 +8,7 @@ from typing import Any
 from gateway_assets.clock import HOUR
 from gateway_assets.collect.observed import Observed
 from gateway_assets.starrocks import formats
+from gateway_assets.starrocks.histogram import BUCKETS, packed
 
 STATEMENT = 2000  # characters
 
@@ -29,7 +30,7 @@ _WHOLE = {
 
 
 def latencies(observed: Observed, until: int) -> tuple[list[dict[str, Any]], int]:
-    """Buckets of a window, and where it ends: what lies before ``until`` has been counted.
+    """The row of a window, and where it ends: what lies before ``until`` has been counted.
 
     An ``until`` of more than an hour after the window is that of a clock that was wrong, as it is
     when windows are chosen.
@@ -45,11 +46,17 @@ def latencies(observed: Observed, until: int) -> tuple[list[dict[str, Any]], int
     buckets: Counter[int] = Counter()
     for row in rows:
         bucket, queries = formats.whole(row.get("BUCKET")), formats.whole(row.get("QUERIES"))
-        if bucket is not None and bucket >= 0 and queries is not None and queries > 0:
+        if bucket is not None and 0 <= bucket < BUCKETS and queries is not None and queries > 0:
             buckets[bucket] += queries
+    if not buckets:
+        return [], end
     return [
-        {"time": start, "cluster": observed.cluster, "bucket": bucket, "queries": queries}
-        for bucket, queries in sorted(buckets.items())
+        {
+            "time": start,
+            "cluster": observed.cluster,
+            "queries": buckets.total(),
+            "buckets": packed(buckets),
+        }
     ], end
 
 

@@ -2,16 +2,22 @@
 
 Bucket ``b`` holds ``BASE**b <= milliseconds < BASE**(b + 1)``; what is shorter than a millisecond
 is in bucket 0. So a percentile is known to a bucket's width, 2 per cent.
+
+As text a histogram is a JSON object of runs: the first bucket of each, and the queries in it and
+in those that follow it, ``{"98":[3,0,12],"140":[1]}``. A bucket that is not named has none.
 """
 
 from __future__ import annotations
 
+import json
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping
+from operator import add
 
 BASE = 1.0202
 _WIDTH = math.log(BASE)
+_NEAR = 5  # a zero takes two characters, another run about ten
+BUCKETS = 2_200  # more than any latency has: 2**63 milliseconds are in bucket 2,183
 
 
 def bucket_of(milliseconds: float) -> int:
@@ -24,12 +30,46 @@ def bounds(bucket: int) -> tuple[float, float]:
     return BASE**bucket, BASE ** (bucket + 1)
 
 
-def merged(histograms: Iterable[Mapping[int, int]]) -> dict[int, int]:
-    """One histogram, bucket -> queries, of all queries of several."""
-    counts: Counter[int] = Counter()
-    for histogram in histograms:
-        counts.update(histogram)
-    return dict(counts)
+def packed(counts: Mapping[int, int]) -> str:
+    """A histogram as text; buckets without queries are not told apart from those left out."""
+    runs: dict[int, list[int]] = {}
+    first, run = 0, list[int]()
+    for bucket in sorted(bucket for bucket, queries in counts.items() if queries):
+        gap = bucket - first - len(run)
+        if not run or gap >= _NEAR:
+            first, run = bucket, []
+            runs[first] = run
+        else:
+            run += [0] * gap
+        run.append(counts[bucket])
+    return json.dumps(runs, separators=(",", ":"))
+
+
+def added(texts: Iterable[str]) -> dict[int, int] | None:
+    """One histogram, bucket -> queries, of all queries of several texts; None where one holds no
+    histogram: percentiles of what is left would be wrong.
+    """
+    counts = [0] * BUCKETS
+    for text in texts:
+        runs = _runs(text)
+        if runs is None:
+            return None
+        for first, run in runs:
+            end = first + len(run)
+            counts[first:end] = map(add, counts[first:end], run)
+    return {bucket: queries for bucket, queries in enumerate(counts) if queries}
+
+
+def _runs(text: str) -> list[tuple[int, list[int]]] | None:
+    try:
+        runs = [(int(first), run) for first, run in json.loads(text).items()]
+        for first, run in runs:
+            is_counted = set(map(type, run)) == {int} and min(run) >= 0
+            if not is_counted or not 0 <= first <= BUCKETS - len(run):
+                return None
+    except (AttributeError, RecursionError, TypeError, ValueError):
+        return None
+    return runs
 
 
 def percentile(counts: Mapping[int, int], part: float) -> float | None:

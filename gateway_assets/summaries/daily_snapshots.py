@@ -18,7 +18,7 @@ from gateway_assets import clock
 from gateway_assets.model import Column, Kind
 from gateway_assets.sources import collection_ticks, latency_histogram, metrics_snapshots
 from gateway_assets.starrocks.definitions import METRICS, TICK_SECONDS
-from gateway_assets.starrocks.histogram import percentile
+from gateway_assets.starrocks.histogram import added, percentile
 from gateway_assets.table import TIME, Growth, Merge, State, Summary, Table
 
 _SNAPSHOTS = metrics_snapshots.SOURCE
@@ -230,11 +230,11 @@ def _tick_statement(rows: str) -> str:
 
 
 def _latencies(connection: sqlite3.Connection, rows: str) -> dict[str, dict[int, int]]:
-    counts: dict[str, dict[int, int]] = {}
-    query = f"SELECT cluster, bucket, sum(queries) FROM {rows} GROUP BY bucket, cluster"
-    for cluster, bucket, queries in connection.execute(query):
-        counts.setdefault(cluster, {})[bucket] = queries
-    return counts
+    """Histograms of the day; an empty one where a row cannot be read: then nothing is known."""
+    found: dict[str, list[str]] = {}
+    for cluster, buckets in connection.execute(f"SELECT cluster, buckets FROM {rows}"):
+        found.setdefault(cluster, []).append(buckets)
+    return {cluster: added(texts) or {} for cluster, texts in found.items()}
 
 
 def _seen(ticks: Mapping[str, Mapping[str, Any]], day: int, now: int) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from gateway_assets import clock
 from gateway_assets.files.landing import Landed, Origin, Row, Stamp, land
 from gateway_assets.source import Source
 from gateway_assets.sources import collection_ticks, latency_histogram, metrics_snapshots
+from gateway_assets.starrocks.histogram import packed
 
 TICK = 30 * clock.SECOND
 TICKS_A_DAY = clock.DAY // TICK
@@ -38,14 +39,9 @@ def tick(time: int, cluster: str = "red", status: str = "ok") -> Row:
     return row_of(collection_ticks.SOURCE, {**values, **counts})
 
 
-def latencies(time: int, counts: Mapping[int, int], cluster: str = "red") -> list[Row]:
-    return [
-        row_of(
-            latency_histogram.SOURCE,
-            {"time": time, "cluster": cluster, "bucket": bucket, "queries": queries},
-        )
-        for bucket, queries in counts.items()
-    ]
+def latencies(time: int, counts: Mapping[int, int], cluster: str = "red") -> Row:
+    values = {"queries": sum(counts.values()), "buckets": packed(counts)}
+    return row_of(latency_histogram.SOURCE, {"time": time, "cluster": cluster, **values})
 
 
 def land_all(root: Path, source: Source, rows: Iterable[Row]) -> Landed:
@@ -95,11 +91,8 @@ def land_day(
     land_all(root, metrics_snapshots.SOURCE, rows)
     land_all(root, collection_ticks.SOURCE, (tick(moment, cluster) for moment in moments))
     counts = [
-        row
+        latencies(moment, {random.randrange(400): random.randrange(50) for _ in range(20)}, cluster)
         for moment in moments[::10]
-        for row in latencies(
-            moment, {random.randrange(400): random.randrange(50) for _ in range(20)}, cluster
-        )
     ]
     land_all(root, latency_histogram.SOURCE, counts)
     return rows

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway_assets import clock
 from gateway_assets.bridge.bridge import UnifiedQueryBridge
+from gateway_assets.bridge.sandbox import Sandbox
 from gateway_assets.clusters.history import history, step_for
 from gateway_assets.clusters.jobs import jobs, slow_queries
 from gateway_assets.clusters.known import chosen, names
@@ -117,8 +120,8 @@ def test_latencies_of_a_time_are_one_histogram(
     bridge: UnifiedQueryBridge, settings: Settings
 ) -> None:
     rows = [
-        *latencies(NOON, {bucket_of(10): 90, bucket_of(500): 9}),
-        *latencies(NOON + 5 * MINUTE, {bucket_of(10): 900, bucket_of(9000): 1}),
+        latencies(NOON, {bucket_of(10): 90, bucket_of(500): 9}),
+        latencies(NOON + 5 * MINUTE, {bucket_of(10): 900, bucket_of(9000): 1}),
     ]
     land_all(settings.landing, latency_histogram.SOURCE, rows)
     bring(settings)
@@ -130,6 +133,31 @@ def test_latencies_of_a_time_are_one_histogram(
     first, second = latency(bridge, "red", NOON, NOON + clock.HOUR, 300)
     assert (first["queries"], second["queries"]) == (99, 901)
     assert latency(bridge, "blue", NOON, NOON + clock.HOUR, 300) == []
+
+
+def test_buckets_become_rows_as_the_documents_say(
+    bridge: UnifiedQueryBridge, settings: Settings
+) -> None:
+    counts = {0: 2, 5: 1, 9: 40, 300: 7}
+    land_all(settings.landing, latency_histogram.SOURCE, [latencies(NOON, counts, "sales")])
+    bring(settings)
+    page = Path(__file__).parents[2] / "docs" / "clusters.md"
+    (statement,) = re.findall(r"```sql\n(SELECT .*?)```", page.read_text("utf-8"), re.DOTALL)
+    with Sandbox(settings) as sandbox:
+        rows = sandbox.ask(statement).table.to_pylist()
+    assert {row["bucket"]: row["queries"] for row in rows if row["queries"]} == counts
+
+
+def test_percentiles_are_unknown_where_a_row_cannot_be_read(
+    bridge: UnifiedQueryBridge, settings: Settings
+) -> None:
+    good = latencies(NOON, {bucket_of(10): 90})
+    bad = (NOON + 5 * MINUTE, "red", 5, "no histogram")
+    land_all(settings.landing, latency_histogram.SOURCE, [good, bad])
+    bring(settings)
+    first, second = latency(bridge, "red", NOON, NOON + clock.HOUR, 300)
+    assert first["p50"] == pytest.approx(10, rel=0.02)
+    assert (second["queries"], second["p50"], second["p99.9"]) == (5, None, None)
 
 
 def test_a_trend_compares_with_three_windows(

@@ -29,7 +29,7 @@ def ticked(number: int) -> Ticked:
     """A tick with two sources, around midnight; the memory is the number of the tick."""
     moment = MIDNIGHT - 2 * STEP + number * STEP
     tick = (moment, "one", "ok", 5, None, None, 3, 3, 10, 0, 0, None)
-    rows: dict[str, list[Any]] = {TICKS: [tick], LATENCIES: [(moment, "one", 100, 1)]}
+    rows: dict[str, list[Any]] = {TICKS: [tick], LATENCIES: [(moment, "one", 1, '{"100":[1]}')]}
     return Ticked(moment, rows, {"one": {"number": number}})
 
 

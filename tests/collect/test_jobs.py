@@ -94,19 +94,20 @@ def test_latencies_of_a_window_are_counted_once() -> None:
         "latencies": [
             {"BUCKET": "345.0", "QUERIES": "12"}, {"BUCKET": "0", "QUERIES": "3"},
             {"BUCKET": None, "QUERIES": "3"}, {"BUCKET": "7", "QUERIES": "0"},
+            {"BUCKET": "-1", "QUERIES": "3"}, {"BUCKET": "2200", "QUERIES": "3"},
         ]
     }  # fmt: skip
     after = (WINDOW[1], WINDOW[1] + 300 * clock.SECOND)
     rows = [
-        [(row["time"], row["bucket"], row["queries"]) for row in each["latency_histogram"]]
+        [(row["time"], row["queries"], row["buckets"]) for row in each["latency_histogram"]]
         for each in run(
             at(0, answers, window=WINDOW), at(1, answers, window=WINDOW),
             at(2, answers, window=after), at(3, answers),
         )
     ]  # fmt: skip
-    assert rows[0] == [(WINDOW[0], 0, 3), (WINDOW[0], 345, 12)]
+    assert rows[0] == [(WINDOW[0], 15, '{"0":[3],"345":[12]}')]
     assert rows[1] == []
-    assert rows[2] == [(WINDOW[1], 0, 3), (WINDOW[1], 345, 12)]
+    assert rows[2] == [(WINDOW[1], 15, '{"0":[3],"345":[12]}')]
     assert rows[3] == []
 
 

@@ -138,9 +138,9 @@ def test_percentiles_are_those_of_all_queries_of_the_day(
     store: sqlite3.Connection, settings: Settings
 ) -> None:
     """In the busy hour they take a second, else ten milliseconds."""
-    quiet = [row for moment in times(DAY, step=10) for row in latencies(moment, {bucket_of(10): 2})]
+    quiet = [latencies(moment, {bucket_of(10): 2}) for moment in times(DAY, step=10)]
     busy = latencies(times(DAY)[1200], {bucket_of(1000): 5000, bucket_of(3000): 100})
-    land_all(settings.landing, HISTOGRAM, [*quiet, *busy])
+    land_all(settings.landing, HISTOGRAM, [*quiet, busy])
     brought(store, settings)
     (day,) = days(settings).values()
     counts = {bucket_of(10): 2 * 288, bucket_of(1000): 5000, bucket_of(3000): 100}
@@ -148,6 +148,17 @@ def test_percentiles_are_those_of_all_queries_of_the_day(
     assert day["p99"] == pytest.approx(3000, rel=0.02)
     assert day["samples"] == 0
     assert day["query_total"] is None
+
+
+def test_percentiles_are_unknown_where_a_row_cannot_be_read(
+    store: sqlite3.Connection, settings: Settings
+) -> None:
+    moments = times(DAY)
+    good = [latencies(moments[0], {7: 2}, name) for name in ("red", "blue")]
+    land_all(settings.landing, HISTOGRAM, [*good, (moments[10], "red", 2, '{"7":"2"}')])
+    brought(store, settings)
+    told = {row["cluster"]: row["p50"] for row in days(settings).values()}
+    assert told == {"red": None, "blue": percentile({7: 2}, 0.5)}
 
 
 def test_unknown_is_null(store: sqlite3.Connection, settings: Settings) -> None:
@@ -625,7 +636,7 @@ def test_every_column_but_those_of_growth_is_computed() -> None:
     made = {
         SNAPSHOTS: row_of(SNAPSHOTS, {**filled, "time": DAY * clock.DAY}),
         TICKS: tick(DAY * clock.DAY),
-        HISTOGRAM: latencies(DAY * clock.DAY, {1: 1})[0],
+        HISTOGRAM: latencies(DAY * clock.DAY, {1: 1}),
     }
     for source, row in made.items():
         columns = ", ".join(f'"{column.name}"' for column in source.columns)
