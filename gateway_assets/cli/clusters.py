@@ -367,7 +367,7 @@ def running_(settings: Settings, cluster: str, as_json: bool) -> None:
 @as_json
 @click.pass_obj
 def slow_(settings: Settings, cluster: str, last: int, limit: int, as_json: bool) -> None:
-    """The slowest queries, longest first.
+    """The slowest statements of each five minutes, longest first.
 
     \b
     Examples:
@@ -383,7 +383,7 @@ def slow_(settings: Settings, cluster: str, last: int, limit: int, as_json: bool
         return
     _need(rows, f"slow query of {name}")
     print_grid([{k: row[k] for k in
-                 ("time", "milliseconds", "user", "database", "scan_rows", "statement")}
+                 ("time", "milliseconds", "queries", "user", "database", "scan_rows", "statement")}
                 for row in rows])  # fmt: skip
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from operator import itemgetter
 from typing import Any
 
 from gateway_assets.clock import HOUR
-from gateway_assets.collect.observed import Observed
+from gateway_assets.collect.observed import Observed, Record
 from gateway_assets.starrocks import formats
 from gateway_assets.starrocks.histogram import BUCKETS, packed
 
 STATEMENT = 2000  # characters
 
+_KEPT = 20  # statements of a window
 _REMEMBERED = 1000
+# Texts in quotes, perhaps cut off, and numbers that are not part of a name.
+_CONSTANTS = re.compile(r"""'(?:[^'\\]|\\.)*'?|"(?:[^"\\]|\\.)*"?|\b\d[\w.]*""", re.DOTALL)
 _COLUMNS = {
     "user": "user",
     "database": "db",
@@ -61,26 +66,51 @@ def latencies(observed: Observed, until: int) -> tuple[list[dict[str, Any]], int
 
 
 def slow_queries(observed: Observed, told: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
-    """The slow queries that have had no row yet, and the numbers of those that have one now."""
+    """A row for each of the slowest statements, and the numbers of the queries they come from.
+
+    These are left out when a look brings them again.
+    """
     known = dict.fromkeys(told)
-    rows = []
-    start = observed.window[0] if observed.window else observed.time
+    alike: dict[tuple[str | None, str], list[dict[str, Any]]] = {}
     for record in observed.answers.get("slow_queries", []):
-        number = formats.known(record.get("queryId"))
-        milliseconds = formats.whole(record.get("queryTime"))
-        if number is None or milliseconds is None or number in known:
+        query = _query(record, observed)
+        if query is None or query["query_id"] in known:
             continue
-        known[number] = None
-        began = formats.moment(record.get("timestamp"))
-        rows.append(
-            {
-                "time": start if began is None else began,
-                "cluster": observed.cluster,
-                "query_id": number,
-                "milliseconds": milliseconds,
-                **{name: formats.known(record.get(text)) for name, text in _COLUMNS.items()},
-                **{name: formats.whole(record.get(text)) for name, text in _WHOLE.items()},
-                "statement": (record.get("stmt") or "")[:STATEMENT] or None,
-            }
-        )
-    return rows, list(known)[-_REMEMBERED:]
+        known[query["query_id"]] = None
+        key = query["database"], query["digest"] or _without_constants(query["statement"] or "")
+        alike.setdefault(key, []).append(query)
+    rows = sorted(map(_together, alike.values()), key=itemgetter("milliseconds"), reverse=True)
+    return rows[:_KEPT], list(known)[-_REMEMBERED:]
+
+
+def _query(record: Record, observed: Observed) -> dict[str, Any] | None:
+    number = formats.known(record.get("queryId"))
+    milliseconds = formats.whole(record.get("queryTime"))
+    if number is None or milliseconds is None or milliseconds < 0:
+        return None
+    began = formats.moment(record.get("timestamp"))
+    start = observed.window[0] if observed.window else observed.time
+    return {
+        "time": start if began is None else began,
+        "cluster": observed.cluster,
+        "query_id": number,
+        "milliseconds": milliseconds,
+        **{name: formats.known(record.get(text)) for name, text in _COLUMNS.items()},
+        **{name: formats.whole(record.get(text)) for name, text in _WHOLE.items()},
+        "statement": (record.get("stmt") or "")[:STATEMENT] or None,
+    }
+
+
+def _together(queries: list[dict[str, Any]]) -> dict[str, Any]:
+    """The slowest, and what all of them come to."""
+    return {
+        **max(queries, key=itemgetter("milliseconds")),
+        "queries": len(queries),
+        "failed": sum(query["state"] == "ERR" for query in queries),
+        "total_milliseconds": sum(query["milliseconds"] for query in queries),
+    }
+
+
+def _without_constants(statement: str) -> str:
+    """What digests are made of, where the cluster makes none (``enable_sql_digest``)."""
+    return " ".join(_CONSTANTS.sub("?", statement).split())

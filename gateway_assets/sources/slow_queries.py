@@ -1,4 +1,8 @@
-"""The slowest queries of each five minutes of a StarRocks cluster, from its audit log table."""
+"""The slowest statements of each five minutes of a StarRocks cluster, from its audit log table.
+
+Queries of a database that differ in constants only are one row: the slowest of them, and how often
+and how long all of them ran. So one statement that is asked again and again hides no other.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +21,14 @@ def _text(name: str, about: str) -> Column:
 SOURCE = Source(
     name="slow_queries",
     version=1,
-    about="The slowest queries of a StarRocks cluster, at most twenty of each five minutes.",
+    about="The slowest statements of a StarRocks cluster, at most twenty of each five minutes.",
     columns=(
-        Column("time", Kind.TIME, "When the query began, UTC"),
+        Column("time", Kind.TIME, "When the slowest of the queries began, UTC"),
         Column("cluster", Kind.TEXT, "Name of the cluster"),
-        Column("query_id", Kind.TEXT, "The cluster's own number of it"),
+        Column("queries", Kind.INTEGER, "Such among the 200 slowest of the time", summed=True),
+        Column("failed", Kind.INTEGER, "Of them failed", summed=True),
+        Column("total_milliseconds", Kind.INTEGER, "All of them together", "ms", summed=True),
+        Column("query_id", Kind.TEXT, "The cluster's own number of the slowest"),
         Column("milliseconds", Kind.INTEGER, "How long it took", "ms"),
         _text("user", "Who asked"),
         _text("database", "Of which database"),

@@ -124,10 +124,11 @@ QUERIES = (
         "slow_queries",
         Every.SLOW,
         "SELECT queryId, `timestamp`, `user`, db, feIp, state, queryTime, scanBytes, "
-        f"scanRows, returnRows, cpuCostNs, memCostBytes, digest, stmt FROM {_AUDIT} "
+        "scanRows, returnRows, cpuCostNs, memCostBytes, digest, substr(stmt, 1, 2000) AS stmt "
+        f"FROM {_AUDIT} "
         "WHERE isQuery = 1 AND `user` <> '{user}' AND queryTime >= {slow} "
         "AND `timestamp` >= '{since}' AND `timestamp` < '{until}' "
-        "ORDER BY queryTime DESC LIMIT 20",
+        "ORDER BY queryTime DESC LIMIT 200",
         is_stored=True,
     ),
     _ask(

@@ -197,7 +197,7 @@ def test_jobs_and_slow_queries(bridge: UnifiedQueryBridge, settings: Settings) -
     ]
     rows = [row_of(job_samples.SOURCE, one) for one in made]
     land_all(settings.landing, job_samples.SOURCE, rows)
-    slow = {"time": NOON, "cluster": "red"}
+    slow = {"time": NOON, "cluster": "red", "queries": 1, "failed": 0, "total_milliseconds": 1}
     times = {"q1": 1000, "q2": 9000, "q3": 5000}
     found = [
         row_of(slow_source.SOURCE, {**slow, "query_id": name, "milliseconds": took})

@@ -125,7 +125,7 @@ def test_a_clock_that_was_ahead_does_not_keep_windows_from_being_counted(fails: 
     assert rows == [[windows[0][0]], [] if fails else [windows[1][0]], [windows[2][0]]]
 
 
-def test_a_slow_query_has_one_row() -> None:
+def test_a_slow_query_is_in_one_row() -> None:
     first, second = run(
         at(0, {"slow_queries": [slow(1, stmt="x" * 5000), slow(1)]}, window=WINDOW),
         at(10, {"slow_queries": [slow(1), slow(2, timestamp=None), slow(3, queryTime=None)]},
@@ -137,4 +137,33 @@ def test_a_slow_query_has_one_row() -> None:
         clock.parse_moment("2026-11-20T11:52:00"), 58573,
     )  # fmt: skip
     assert (row["scan_bytes"], row["cpu_ns"], row["digest"]) == (10**9, 7, None)
+    assert (row["queries"], row["failed"], row["total_milliseconds"]) == (1, 0, 58573)
     assert [(row["query_id"], row["time"]) for row in second["slow_queries"]] == [("q2", WINDOW[0])]
+
+
+def test_statements_that_differ_in_constants_are_one_row() -> None:
+    """The slowest tells of them; where the cluster makes no digests, ours are as good."""
+    asked = [
+        slow(1, queryTime="2000", stmt="SELECT a1  FROM t WHERE d = '1\\' 2' AND n > -7.5"),
+        slow(2, queryTime="9000", stmt="SELECT a1 FROM t\nWHERE d = 'o' AND n > -1", state="ERR"),
+        slow(3, queryTime="3000", stmt="SELECT a2 FROM t WHERE d = 'o' AND n > -1"),
+        slow(4, queryTime="1000", stmt="SELECT a1 FROM t WHERE d = 'o' AND n > -1", db="web"),
+        slow(5, queryTime="4000", stmt="SELECT 'cut off", digest="d"),
+        slow(6, queryTime="5000", stmt="SELECT other(1)", digest="d", user="bob"),
+        slow(7, queryTime="-1", stmt="SELECT 8"),
+    ]
+    (found,) = run(at(0, {"slow_queries": asked}, window=WINDOW))
+    names = ("query_id", "milliseconds", "queries", "failed", "total_milliseconds", "user")
+    assert [tuple(row[name] for name in names) for row in found["slow_queries"]] == [
+        ("q2", 9000, 2, 1, 11000, "ann"), ("q6", 5000, 2, 0, 9000, "bob"),
+        ("q3", 3000, 1, 0, 3000, "ann"), ("q4", 1000, 1, 0, 1000, "ann"),
+    ]  # fmt: skip
+
+
+def test_the_twenty_slowest_statements_have_rows() -> None:
+    asked = [slow(n, queryTime=str(1000 + n), stmt=f"SELECT c{n}") for n in range(30)]
+    first, again = run(
+        at(0, {"slow_queries": asked}, window=WINDOW), at(1, {"slow_queries": asked}, window=WINDOW)
+    )
+    assert [row["milliseconds"] for row in first["slow_queries"]] == [*range(1029, 1009, -1)]
+    assert again["slow_queries"] == []

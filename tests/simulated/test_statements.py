@@ -100,7 +100,7 @@ def test_the_audit_table_tells_the_queries_that_really_were() -> None:
         again = ask(cluster, zone, filled(cluster, _statement("latencies")))
         assert again == rows
         slow = ask(cluster, zone, filled(cluster, _statement("slow_queries")))
-        assert len(slow) == 20
+        assert len(slow) > 20
         assert [row["queryTime"] for row in slow] == sorted(
             (row["queryTime"] for row in slow), reverse=True
         )
