@@ -419,7 +419,7 @@ def test_windows_of_the_audit_table_are_of_its_own_zone() -> None:
     here, there = seen("UTC"), seen("Asia/Shanghai")
     assert here == there
     assert here[0] > 1000
-    assert len(here[1]) == 20
+    assert len(here[1]) == 200
 
 
 def test_times_of_a_server_that_keeps_its_zone_are_shifted() -> None:
