@@ -19,6 +19,7 @@ from gateway_assets.archive.parquet import read_batches
 from gateway_assets.archive.rows import raw_rows
 from gateway_assets.archive.source import file_fields
 from gateway_assets.archive.visible import visible
+from gateway_assets.hot import ledger
 from gateway_assets.hot.sql import Fragment, quoted, sql
 from gateway_assets.table import Merge, Table
 from gateway_assets.tiers.catalog import has_table
@@ -113,9 +114,8 @@ def with_removed(connection: sqlite3.Connection, table: Tiered, root: Path, day:
 def loaded(connection: sqlite3.Connection, table: Table) -> Totals:
     """What the ledger says was ever loaded into a table."""
     totals = Totals(sums=dict.fromkeys(table.summed, 0))
-    query = "SELECT rows, sums FROM loaded_files WHERE table_name = ?"
-    for rows, sums in connection.execute(query, (table.name,)):
-        totals.add(rows, json.loads(sums))
+    for rows, sums in ledger.totals(connection, table):
+        totals.add(rows, sums)
     return totals
 
 
@@ -157,11 +157,11 @@ def files_that_differ(
     connection: sqlite3.Connection, table: Table, names: Iterable[str]
 ) -> list[str]:
     """Of these loaded files, those whose rows in the hot table do not sum up to their footer."""
-    ledger = "SELECT first_id, rows, sums FROM loaded_files WHERE name = ?"
+    query = "SELECT first_id, rows, sums FROM loaded_files WHERE name = ?"
     statement = _sum_statement(table, Fragment('"id" BETWEEN ? AND ?'))
     differing = []
     for name in names:
-        first, rows, sums = connection.execute(ledger, (name,)).fetchone()
+        first, rows, sums = connection.execute(query, (name,)).fetchone()
         found = connection.execute(statement, (*_ALWAYS, first, first + rows - 1)).fetchone()
         wanted = json.loads(sums)
         if found != (rows, *(wanted.get(column, 0) for column in table.summed)):

@@ -11,7 +11,8 @@ import dagster as dg
 
 from gateway_assets import clock
 from gateway_assets.defs.landing import raw_name
-from gateway_assets.hot.load import counters_that_differ, least_coverage, loaded_since
+from gateway_assets.hot.counters import counters_that_differ
+from gateway_assets.hot.ledger import has_loaded, least_coverage, loaded_since
 from gateway_assets.hot.store import open_store, reading
 from gateway_assets.settings import Settings
 from gateway_assets.source import Source
@@ -52,7 +53,7 @@ def _capture_is_complete(
     table: Table, source: Source, settings: Settings
 ) -> dg.AssetChecksDefinition:
     def look(connection: sqlite3.Connection) -> Found:
-        if not loaded_since(connection, table, 0)[0]:
+        if not has_loaded(connection, table):
             return True, {"files": 0}  # this host has no capture
         files, incomplete = loaded_since(connection, table, clock.now() - clock.DAY)
         share = round(incomplete / files, 6) if files else 0.0

@@ -28,6 +28,7 @@ from gateway_assets.files.landing import (
 )
 from gateway_assets.geoip.geoip import GeoIP
 from gateway_assets.hot.dirty import mark
+from gateway_assets.hot.ledger import Known, enter, shorten
 from gateway_assets.hot.quarantine import quarantine
 from gateway_assets.hot.sql import Fragment, sql
 from gateway_assets.hot.store import writing
@@ -80,14 +81,17 @@ def load(
     for unplaced in _batches(waiting, source, settings, result):
         batch = [_placed(file, table, geoip) for file in unplaced]
         with writing(connection):
-            outcomes = [(file, _insert(connection, table, file)) for file in batch]
+            known = Known(connection)
+            outcomes = [(file, _insert(connection, table, file, known)) for file in batch]
         for file, reason in outcomes:
             _account(file.landed, reason, settings, result)
         done += len(batch)
         progress(done, len(waiting))
     if geoip:
         result.geoip_problems, result.failed_lookups = geoip.problems, geoip.failed_lookups
-    result.removed = _remove_loaded(connection, paths, settings)
+    keep = int(settings.landing_keep_hours * clock.HOUR)
+    result.removed = _remove_loaded(connection, paths, keep)
+    shorten(connection, table, keep)
     result.seconds = time.monotonic() - started
     return result
 
@@ -95,61 +99,6 @@ def load(
 def pending(connection: sqlite3.Connection, source: Source, landing: Path) -> list[Path]:
     """The landing files that the ledger does not know, or knows with another size."""
     return _waiting(connection, list(landing_files(landing, source)))
-
-
-def loaded_since(connection: sqlite3.Connection, table: Table, moment: int) -> tuple[int, int]:
-    """How many files were loaded from a moment on, and how many of them are incomplete."""
-    query = """
-        SELECT count(*), count(*) FILTER (WHERE NOT complete) FROM loaded_files
-        WHERE table_name = ? AND loaded_at >= ?
-    """
-    files, incomplete = connection.execute(query, (table.name, moment)).fetchone()
-    return files, incomplete
-
-
-def least_coverage(
-    connection: sqlite3.Connection, table: Table, moment: int
-) -> tuple[float, str] | None:
-    """Of the files loaded from a moment on, that which saw the smallest part of what the kernel
-    counted, and that part; None when no file tells.
-    """
-    query = """
-        SELECT json_extract(facts, '$.coverage') AS coverage, name FROM loaded_files
-        WHERE table_name = ? AND loaded_at >= ?
-            AND json_type(facts, '$.coverage') IN ('real', 'integer')
-        ORDER BY coverage LIMIT 1
-    """
-    found: tuple[float, str] | None = connection.execute(query, (table.name, moment)).fetchone()
-    return found
-
-
-def counters_that_differ(connection: sqlite3.Connection, table: Table) -> dict[str, int]:
-    """Where a capture's counters went further than the files that are here: by host, instance and
-    beginning of the counters, the bytes that are missing (or, if negative, too many).
-
-    Incomplete files without counters were sealed for a killed capture; its next run counts them.
-    """
-    wholes: dict[tuple[str, int], int] = {}
-    loaded: dict[tuple[str, int], int] = {}
-    sealed: dict[str, int] = {}
-    query = "SELECT name, sums, facts, complete FROM loaded_files WHERE table_name = ?"
-    for name, sums, facts, complete in connection.execute(query, (table.name,)):
-        writer = "-".join(name.split("-")[2:4])
-        size = sum(json.loads(sums).values())
-        counters = (json.loads(facts) if facts else {}).get("counters")
-        if not counters:
-            sealed[writer] = sealed.get(writer, 0) + (0 if complete else size)
-            continue
-        key = (writer, counters["epoch"])
-        whole = counters["tx_bytes"] + counters["rx_bytes"]
-        wholes[key] = max(wholes.get(key, 0), whole)
-        loaded[key] = loaded.get(key, 0) + size
-    missing = {key: whole - loaded[key] for key, whole in wholes.items()}
-    return {
-        f"{writer} since {clock.iso(epoch)}": size
-        for (writer, epoch), size in missing.items()
-        if not 0 <= size <= sealed.get(writer, 0)
-    }
 
 
 def _waiting(connection: sqlite3.Connection, paths: Sequence[Path]) -> list[Path]:
@@ -235,32 +184,19 @@ def _placed(file: LandingFile, table: Table, geoip: GeoIP | None) -> LandingFile
     return file._replace(rows=rows)
 
 
-def _insert(connection: sqlite3.Connection, table: Table, file: LandingFile) -> str | None:
+def _insert(
+    connection: sqlite3.Connection, table: Table, file: LandingFile, known: Known
+) -> str | None:
     """Put one file in. None: it is in now. A text: why it is not ('' means it was before)."""
     landed = file.landed
-    query = "SELECT crc32 FROM loaded_files WHERE name = ?"
-    known = connection.execute(query, (landed.name,)).fetchone()
-    if known:
-        same = known[0] == landed.crc32
-        return "" if same else f"another file of this name was loaded (CRC-32 {known[0]})"
+    crc32 = known.crc32(landed.name)
+    if crc32:
+        same = crc32 == landed.crc32
+        return "" if same else f"another file of this name was loaded (CRC-32 {crc32})"
     first = _next_id(connection, table)
     rows = ((number, *row) for number, row in enumerate(file.rows, start=first))
     connection.executemany(insert_statement(table), rows)
-    connection.execute(
-        "INSERT INTO loaded_files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            landed.name,
-            table.name,
-            first,
-            landed.rows,
-            json.dumps(landed.sums),
-            landed.crc32,
-            landed.complete,
-            landed.size,
-            clock.now(),
-            json.dumps(landed.facts) if landed.facts else None,
-        ),
-    )
+    enter(connection, table, landed, first)
     mark(connection, table, _ids_by_day(table, first, file.rows))
     return None
 
@@ -317,12 +253,9 @@ def _set_aside(
         result.quarantined.append(f"{stem(path)}: {reason}")
 
 
-def _remove_loaded(
-    connection: sqlite3.Connection, paths: Sequence[Path], settings: Settings
-) -> int:
-    """Remove those that the ledger has had for longer than ``landing_keep_hours``."""
-    before = clock.now() - int(settings.landing_keep_hours * 3600 * clock.SECOND)
-    known = _known(connection, paths, before)
+def _remove_loaded(connection: sqlite3.Connection, paths: Sequence[Path], keep: int) -> int:
+    """Remove those that the ledger has had for longer than ``keep`` microseconds."""
+    known = _known(connection, paths, clock.now() - keep)
     for path in itertools.compress(paths, known):
         path.unlink(missing_ok=True)
     return sum(known)

@@ -1,6 +1,7 @@
 """The tables of the hot database, built from the declarations.
 
 ``loaded_files``   the ledger: one row per landing file whose rows are in, with its sums
+``loaded_days``    of files that were loaded before: one row per writer and day
 ``dirty_buckets``  per roll-up and day: which rows it has not merged yet; per summary: the days
 
 The archive adds its own tables to this and to any other database, see ``archive.manifest``.
@@ -30,6 +31,19 @@ CREATE TABLE IF NOT EXISTS loaded_files (
     loaded_at INTEGER NOT NULL,
     facts TEXT
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS loaded_files_time ON loaded_files (table_name, loaded_at);
+
+CREATE TABLE IF NOT EXISTS loaded_days (
+    prefix TEXT NOT NULL,
+    table_name TEXT NOT NULL,
+    rows INTEGER NOT NULL,
+    sums TEXT NOT NULL,
+    counters TEXT,
+    tails BLOB NOT NULL,
+    crc32s BLOB NOT NULL,
+    PRIMARY KEY (prefix, table_name)
+) STRICT;
 
 CREATE TABLE IF NOT EXISTS dirty_buckets (
     rollup TEXT NOT NULL,
@@ -64,7 +78,7 @@ def create_all(connection: sqlite3.Connection) -> None:
 def _is_current(connection: sqlite3.Connection) -> bool:
     found = _schema(connection)
     return (
-        "dirty_buckets" in found
+        {"dirty_buckets", "loaded_days", "loaded_files_time"} <= found.keys()
         and _has_facts(connection)
         and all(
             _columns(connection, table) == _declared(table)

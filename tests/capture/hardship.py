@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway_assets.files.landing import landing_files, read_landing
-from gateway_assets.hot.load import counters_that_differ, load
+from gateway_assets.hot.counters import counters_that_differ
+from gateway_assets.hot.load import load
 from gateway_assets.hot.store import open_store
 from gateway_assets.settings import load_settings
 from gateway_assets.sources.ip_traffic import SOURCE

@@ -21,7 +21,8 @@ from gateway_assets.capture.metrics.letters import catch_up, letter_of
 from gateway_assets.capture.metrics.meter import Meter, Readings
 from gateway_assets.capture.places import NO_PLACES
 from gateway_assets.files.landing import Origin, Stamp, land, landing_files, read_landing
-from gateway_assets.hot.load import counters_that_differ, load
+from gateway_assets.hot.counters import counters_that_differ
+from gateway_assets.hot.load import load
 from gateway_assets.hot.store import open_store
 from gateway_assets.settings import load_settings
 from gateway_assets.sources.ip_traffic import SOURCE

@@ -19,7 +19,8 @@ from gateway_assets import clock
 from gateway_assets.archive.totals import files_that_differ, loaded
 from gateway_assets.errors import Busy, StoreError
 from gateway_assets.files.landing import Stamp, land, landing_files
-from gateway_assets.hot.load import least_coverage, load, pending
+from gateway_assets.hot.ledger import least_coverage
+from gateway_assets.hot.load import load, pending
 from gateway_assets.hot.quarantine import REASON, quarantined
 from gateway_assets.hot.store import open_store, translated
 from gateway_assets.settings import Settings, load_settings
