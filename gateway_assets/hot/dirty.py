@@ -32,9 +32,13 @@ def mark(connection: sqlite3.Connection, table: Table, ranges: dict[int, tuple[i
 
 
 def mark_days(connection: sqlite3.Connection, summary: Table, days: Iterable[int]) -> None:
-    """Have days of a summary computed again: one mark a day, that stands for all rows below."""
+    """Have days of a summary computed again: one mark a day, that stands for all rows below.
+
+    A mark that is made again is another one, so who computes beside other writers can tell. It ends
+    at a random number beyond all ids, because one that counts would begin again once it is cleared.
+    """
     connection.executemany(
-        "INSERT OR IGNORE INTO dirty_buckets VALUES (?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO dirty_buckets VALUES (?, ?, ?, ? - (random() & 0xffffffff))",
         ((summary.name, day, FROM_THE_START, INT64_MAX) for day in days),
     )
 

@@ -25,7 +25,13 @@ from gateway_assets.progress import Progress, silent
 from gateway_assets.rollups.archived import answers, copy_rows, forget_rows, waiting_files
 from gateway_assets.rollups.growth import columns_of_neighbours, neighbouring_files
 from gateway_assets.rollups.merge import columns_below, merge_day
-from gateway_assets.rollups.summarize import columns_summarized, summarize_day
+from gateway_assets.rollups.summarize import (
+    Computed,
+    columns_summarized,
+    compute_day,
+    is_of_now,
+    put_day,
+)
 from gateway_assets.settings import Settings
 from gateway_assets.table import Table
 from gateway_assets.tiers.catalog import find, tiered
@@ -101,13 +107,20 @@ def _drain_day(
 ) -> set[int]:
     """Bring one day up to date; later days that have to follow."""
     connection = sources[0].connection
-    for _ in range(TRIES):
+    for tries_left in reversed(range(TRIES)):
         copied = [_copy_archived(source, table, day) for source in sources]
+        # Beside other writers; the last time under the lock, or a day of which rows come all the
+        # time would never be done.
+        computed = _computed(sources, table, day, copied) if table.summary and tries_left else None
         with writing(connection):
             # Looked at under the write lock: an archiver may publish the day at any other time.
             archived = _is_archived(connection, table, day)
-            if not archived and copied == [_archived(source, table, day) for source in sources]:
-                following = _bring(sources, table, settings, day, copied, result)
+            if (
+                not archived
+                and copied == [_archived(source, table, day) for source in sources]
+                and (computed is None or is_of_now(sources[-1], table, day, computed))
+            ):
+                following = _bring(sources, table, settings, day, copied, computed, result)
                 result.days.append(clock.day_text(day))
                 return following
         if archived:
@@ -119,12 +132,20 @@ def _drain_day(
 Answers = list[tuple[int, str, object]]
 
 
+def _computed(
+    sources: Sequence[Source], table: Table, day: int, copied: Sequence[Answers]
+) -> Computed:
+    with reading(sources[0].connection):
+        return compute_day(sources, table, day, [bool(files) for files in copied])
+
+
 def _bring(
     sources: Sequence[Source],
     table: Table,
     settings: Settings,
     day: int,
     copied: Sequence[Answers],
+    computed: Computed | None,
     result: RollupResult,
 ) -> set[int]:
     """What a day's marks ask for, in the caller's transaction; later days that have to follow."""
@@ -132,7 +153,9 @@ def _bring(
         (source,) = sources
         result.merged_rows += merge_day(source, table, settings, day, bool(copied[0]))
         return set()
-    summarized = summarize_day(sources, table, day, [bool(files) for files in copied])
+    has_copies = [bool(files) for files in copied]
+    computed = computed or compute_day(sources, table, day, has_copies)
+    summarized = put_day(sources, table, day, has_copies, computed)
     result.computed_rows += summarized.rows
     if summarized.kept:
         result.kept[clock.day_text(day)] = summarized.kept

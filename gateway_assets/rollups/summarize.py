@@ -1,5 +1,8 @@
 """Compute a day of a summary again, whole, from all rows of the day in the tables below.
 
+Computing takes time in proportion to the day's rows, so it happens before the write lock is taken;
+putting what came of it into the table is a few rows.
+
 Rows of a key that is there already are changed in place, so their ids stay; what has not changed
 is not touched. A row is never removed. A day that is not over is computed once more when it is. A
 day of which rows below have expired keeps its rows: they are all that is left of those. Rows that
@@ -26,6 +29,14 @@ Key = tuple[object, ...]
 Row = dict[str, Any]  # by column name
 
 
+class Computed(NamedTuple):
+    """A day's rows as they are to be, the marks that asked for them, and when it was."""
+
+    marks: list[tuple[int, int]]
+    rows: dict[Key, Row]
+    moment: int
+
+
 class Summarized(NamedTuple):
     """How many rows of the day were computed, days that have to follow, why rows were kept."""
 
@@ -34,10 +45,10 @@ class Summarized(NamedTuple):
     kept: str
 
 
-def summarize_day(
+def compute_day(
     sources: Sequence[Source], table: Table, day: int, has_copies: Sequence[bool]
-) -> Summarized:
-    """Compute a day and clear its mark, in the caller's transaction.
+) -> Computed:
+    """Compute a day, in the caller's transaction, which may be one that only reads.
 
     The sources are the tables below and, last, the summary itself. Without a mark another process
     has been faster, and what is archived was not looked at.
@@ -45,18 +56,39 @@ def summarize_day(
     summary = table.summary
     assert summary
     *below, own = sources
-    if not waiting_ids(own.connection, table, day):
-        return Summarized(0, set(), "")
-    connection, now = own.connection, clock.now()
+    marks, now = waiting_ids(own.connection, table, day), clock.now()
+    if not marks:
+        return Computed([], {}, now)
     rows = {
         source.table.name: _rows_of_day(source, day, copied)
         for source, copied in zip(below, has_copies[:-1], strict=True)
     }
+    found = summary.compute(own.connection, rows, day, now)
+    return Computed(marks, {tuple(row[key] for key in summary.by): row for row in found}, now)
+
+
+def is_of_now(source: Source, table: Table, day: int, computed: Computed) -> bool:
+    """Whether nothing has marked the day since it was computed, and nobody has cleared its mark."""
+    return waiting_ids(source.connection, table, day) == computed.marks
+
+
+def put_day(
+    sources: Sequence[Source],
+    table: Table,
+    day: int,
+    has_copies: Sequence[bool],
+    computed: Computed,
+) -> Summarized:
+    """Put a computed day into the table and clear its mark, in the caller's transaction, in which
+    it must be of now.
+    """
+    summary = table.summary
+    assert summary
+    if not computed.marks:
+        return Summarized(0, set(), "")
+    *below, own = sources
+    connection, found = own.connection, computed.rows
     there = _there(connection, table, summary, day)
-    found = {
-        tuple(row[key] for key in summary.by): row
-        for row in summary.compute(connection, rows, day, now)
-    }
     kept = _why_kept(below, there, day)
     if kept:
         # What is left below is less than what these rows were computed from.
@@ -69,7 +101,7 @@ def summarize_day(
         following |= days_after(own, table, day, before, row, has_copies[-1])
     clear(connection, table, day)
     mark_days(connection, table, following)
-    if now < clock.day_range(day)[1]:
+    if computed.moment < clock.day_range(day)[1]:
         mark_days(connection, table, [day])
     return Summarized(len(found), following, kept)
 
