@@ -85,6 +85,17 @@ def mark_later_key(connection: sqlite3.Connection, table: Table, rollup: Rollup,
         _mark_again(connection, table, day)
 
 
+def mark_later_columns(connection: sqlite3.Connection, summary: Table) -> None:
+    """Tell a summary that columns have come of all days of which there are rows below.
+
+    Call it in the transaction that adds them. Other days keep the NULL that they have.
+    """
+    days: set[int] = set()
+    for name in summary.below:
+        days.update(_hot_days(connection, name), _file_days(connection, name))
+    mark_days(connection, summary, sorted(days))
+
+
 def _mark_again(connection: sqlite3.Connection, rollup: Table, day: int) -> None:
     connection.execute(
         "INSERT OR REPLACE INTO dirty_buckets VALUES (?, ?, ?, ?)",
@@ -150,16 +161,24 @@ def _has_archive(connection: sqlite3.Connection) -> bool:
     return connection.execute(known).fetchone() is not None
 
 
-def _archive_days(connection: sqlite3.Connection, table: str) -> list[int]:
-    """The days that the archive knows."""
+def _archive_days(connection: sqlite3.Connection, table: str) -> set[int]:
+    """The days that the archive knows, also those of which nothing is left."""
     if not _has_archive(connection):
-        return []
+        return set()
+    query = "SELECT day FROM gateway_archive_removed WHERE table_name = ?"
+    removed = {day for (day,) in connection.execute(query, (table,))}
+    return removed | _file_days(connection, table)
+
+
+def _file_days(connection: sqlite3.Connection, table: str) -> set[int]:
+    """The days of archived rows."""
+    if not _has_archive(connection):
+        return set()
     query = """
         SELECT day FROM gateway_archive_files
-        WHERE table_name = :table AND state IN ('published', 'archived')
-        UNION SELECT day FROM gateway_archive_removed WHERE table_name = :table
+        WHERE table_name = ? AND state IN ('published', 'archived')
     """
-    return [day for (day,) in connection.execute(query, {"table": table})]
+    return {day for (day,) in connection.execute(query, (table,))}
 
 
 def waiting_days(connection: sqlite3.Connection, rollup: Table) -> list[int]:

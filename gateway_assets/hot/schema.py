@@ -12,7 +12,7 @@ from __future__ import annotations
 import sqlite3
 
 from gateway_assets.errors import StoreError
-from gateway_assets.hot.dirty import mark_all, mark_later_key
+from gateway_assets.hot.dirty import mark_all, mark_later_columns, mark_later_key
 from gateway_assets.hot.sql import Fragment, quoted, sql
 from gateway_assets.model import Column, Kind
 from gateway_assets.table import Table
@@ -60,8 +60,9 @@ _TYPES = {Kind.TIME: "INTEGER", Kind.INTEGER: "INTEGER", Kind.REAL: "REAL", Kind
 def create_all(connection: sqlite3.Connection) -> None:
     """Create what is missing. Raises StoreError when a table differs from its declaration.
 
-    Columns that a new release appended are added; a roll-up that it brought, or brought a key to,
-    is told of the rows that are there already. All of it happens in one transaction.
+    Columns that a new release appended are added; a roll-up or summary that it brought, or brought
+    a key or columns to, is told of the rows that are there already. All of it happens in one
+    transaction.
     """
     if _is_current(connection):
         return
@@ -108,6 +109,8 @@ def _bring_up_to_date(connection: sqlite3.Connection, table: Table) -> None:
             connection.execute(text)
     if is_new and table.below:
         mark_all(connection, table)
+    elif appended and table.summary:
+        mark_later_columns(connection, table)
     elif table.rollup:
         for key in appended:
             mark_later_key(connection, table, table.rollup, key)

@@ -8,8 +8,9 @@ import shutil
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from gateway_assets.bridge.bridge import UnifiedQueryBridge
 from gateway_assets.bridge.reconcile import difference
 from gateway_assets.errors import UsageError
 from gateway_assets.files.landing import Row
+from gateway_assets.hot import schema
 from gateway_assets.hot.dirty import mark_days, waiting_days
 from gateway_assets.hot.load import load
 from gateway_assets.hot.store import open_store, writing
@@ -41,6 +43,7 @@ from gateway_assets.tables import (
     METRICS_SNAPSHOTS,
     TABLES,
 )
+from gateway_assets.tiers import catalog
 from tests.clusters import TICK, land_all, land_day, latencies, row_of, snapshot, tick, times
 from tests.traffic import TODAY, seen
 
@@ -522,6 +525,133 @@ def test_two_at_the_same_time(
     monkeypatch.setattr(drain_module, "writing", other_first)
     assert drain(store, DAILY_SNAPSHOTS, settings).computed_rows == 0
     assert_is_sum(days(settings)[DAY, "red"], rows)
+
+
+def computing(before: Callable[[], None]) -> Table:
+    """The table, of which something happens each time before a day is computed."""
+    summary = DAILY_SNAPSHOTS.summary
+    assert summary
+
+    def compute(
+        connection: sqlite3.Connection, below: Mapping[str, str], day: int, now: int
+    ) -> Any:
+        found = list(summary.compute(connection, below, day, now))
+        before()
+        return found
+
+    return replace(DAILY_SNAPSHOTS, summary=replace(summary, compute=compute))
+
+
+def test_rows_that_come_while_a_day_is_computed(
+    store: sqlite3.Connection, settings: Settings
+) -> None:
+    """They need not wait for it, and are in its figures."""
+    rows = land_day(settings.landing, DAY, times(DAY, 0, 50))
+    load_all(store, settings)
+    late = iter([times(DAY, 50, 70)])
+
+    def load_more() -> None:
+        for moments in late:
+            rows.extend(land_day(settings.landing, DAY, moments))
+            with open_store(settings.hot_database) as other:
+                other.execute("PRAGMA busy_timeout = 0")
+                load_all(other, settings)
+
+    result = drain(store, computing(load_more), settings)
+    assert (result.failed, len(rows)) == ({}, 70)
+    assert waiting_days(store, DAILY_SNAPSHOTS) == []
+    assert_is_sum(days(settings)[DAY, "red"], rows)
+
+
+def test_another_process_is_done_and_more_rows_come_while_a_day_is_computed(
+    store: sqlite3.Connection, settings: Settings
+) -> None:
+    """The day is marked as it was before, but by another mark."""
+    rows = land_day(settings.landing, DAY, times(DAY, 0, 50))
+    load_all(store, settings)
+    first = iter([True])
+
+    def others() -> None:
+        if next(first, False):
+            with open_store(settings.hot_database) as other:
+                brought(other, settings)
+                rows.extend(land_day(settings.landing, DAY, times(DAY, 50, 70)))
+                load_all(other, settings)
+
+    assert drain(store, computing(others), settings).failed == {}
+    assert waiting_days(store, DAILY_SNAPSHOTS) == []
+    assert_is_sum(days(settings)[DAY, "red"], rows)
+
+
+def test_a_day_of_which_rows_come_all_the_time_is_done(
+    store: sqlite3.Connection, settings: Settings
+) -> None:
+    rows = land_day(settings.landing, DAY, times(DAY, 0, 50))
+    load_all(store, settings)
+    had_to_wait = []
+
+    def load_more() -> None:
+        first = 50 + len(rows)
+        more = land_day(settings.landing, DAY, times(DAY, first, first + 1))
+        with open_store(settings.hot_database) as other:
+            other.execute("PRAGMA busy_timeout = 0")
+            try:
+                load_all(other, settings)
+            except sqlite3.OperationalError:
+                had_to_wait.append(first)
+            else:
+                rows.extend(more)
+
+    result = drain(store, computing(load_more), settings)
+    assert (result.failed, len(rows), len(had_to_wait)) == ({}, 50 + 4, 1)
+    assert_is_sum(days(settings)[DAY, "red"], rows)
+
+
+def test_columns_that_come_later_are_computed_of_days_that_have_rows(
+    store: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever those are; a day whose rows have expired keeps NULL."""
+    monkeypatch.setenv("GATEWAY_ARCHIVE_GRACE_HOURS", "0")
+    settings = load_settings()
+    gone, archived, hot = DAY - 9, DAY - 1, DAY
+    rows = {
+        day: land_day(settings.landing, day, times(day, 0, 50)) for day in (gone, archived, hot)
+    }
+    older = without_columns(3)
+    store.execute("DROP TABLE daily_snapshots")
+    with monkeypatch.context() as release:
+        tables = tuple(older if table is DAILY_SNAPSHOTS else table for table in TABLES)
+        release.setattr(schema, "TABLES", tables)
+        release.setattr(catalog, "TABLES", tables)
+        with open_store(settings.hot_database) as its:
+            load_all(its, settings)
+            assert drain(its, older, settings).failed == {}
+            for table in (*BELOW, older):
+                archiver = UniversalArchiver(settings)
+                archiver.archive_table(table, hot_days=0, days=[gone, archived]).raise_failures()
+            for table in BELOW:
+                assert expire_day(Source(its, seen(its, table), settings.archive), gone)
+            before = days(settings)
+    with open_store(settings.hot_database) as again:
+        assert waiting_days(again, DAILY_SNAPSHOTS) == [archived, hot]
+        result = drain(again, DAILY_SNAPSHOTS, settings)
+        assert (result.failed, result.restored_days) == ({}, [clock.day_text(archived)])
+    after = days(settings)
+    for day in (archived, hot):
+        assert_is_sum(after[day, "red"], rows[day])
+        assert before[day, "red"].items() <= after[day, "red"].items()
+    last = [column.name for column in DAILY_SNAPSHOTS.columns[-3:]]
+    assert after[gone, "red"] == {**before[gone, "red"], **dict.fromkeys(last)}
+    for table in (*BELOW, DAILY_SNAPSHOTS):
+        UniversalArchiver(settings).archive_table(table, hot_days=0).raise_failures()
+
+
+def without_columns(number: int) -> Table:
+    """The table as a release had it that did not know its last columns."""
+    summary, columns = DAILY_SNAPSHOTS.summary, DAILY_SNAPSHOTS.columns[:-number]
+    assert summary
+    states = tuple(state for state in summary.states if state.column in columns)
+    return replace(DAILY_SNAPSHOTS, columns=columns, summary=replace(summary, states=states))
 
 
 def test_a_summary_that_is_younger_than_its_rows(
