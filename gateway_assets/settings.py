@@ -180,7 +180,10 @@ class Settings(BaseSettings):
         30, ge=1, le=3600, description="Length of one row's interval when capturing."
     )
     collect_interval_seconds: int = Field(
-        30, ge=1, le=3600, description="How often clusters are looked at; divides an hour evenly."
+        30,
+        ge=1,
+        le=300,
+        description="How often clusters are looked at; divides an hour evenly, 300 at most.",
     )
     collect_call_seconds: float = Field(
         4,

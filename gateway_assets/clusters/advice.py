@@ -14,9 +14,11 @@ from gateway_assets import clock
 from gateway_assets.bridge.bridge import UnifiedQueryBridge
 from gateway_assets.clusters.known import when
 from gateway_assets.clusters.rules import RULES, Rule
+from gateway_assets.starrocks.definitions import TICK_SECONDS
 
 LOOK_BACK = 8 * clock.HOUR  # longer than any rule takes, and the hour before
 STALE = 5 * 60 * clock.SECOND  # without a tick: the collector is not running
+LATE = 2.5  # intervals, where they are long
 FORGOTTEN = 7 * clock.DAY  # without a tick: the cluster is looked at no more
 GAP = 15 * 60 * clock.SECOND  # between two values: of what lies in it nothing is known
 
@@ -136,7 +138,9 @@ def _is_known(rule: Rule, subject: str, series: Series, moment: int) -> bool:
 def _stale(bridge: UnifiedQueryBridge, cluster: str, moment: int) -> list[Finding]:
     """Clusters of the last week that are no longer looked at."""
     rows = bridge.rows(
-        "SELECT cluster, epoch_us(max(time)) AS last FROM collection_ticks "
+        "SELECT cluster, epoch_us(max(time)) AS last, "
+        f"coalesce(last(interval_seconds ORDER BY time), {TICK_SECONDS}) AS interval "
+        "FROM collection_ticks "
         "WHERE time >= $1 AND time <= $2 "
         "AND ($3 = '' OR cluster = $3) GROUP BY cluster",
         [when(moment - FORGOTTEN), when(moment), cluster],
@@ -149,7 +153,7 @@ def _stale(bridge: UnifiedQueryBridge, cluster: str, moment: int) -> list[Findin
             "start it: gateway collect (or gateway up); figures below are old",
         )
         for row in rows
-        if moment - row["last"] > STALE
+        if moment - row["last"] > max(STALE, LATE * row["interval"] * clock.SECOND)
     ]  # fmt: skip
 
 

@@ -65,13 +65,20 @@ def _beside_the_hour(column: str, least: float) -> str:
     """A number as a multiple of its mean from 70 to 10 minutes ago, 0 while it is small.
 
     Unknown where less than 20 values of that hour are known: some are asked for every two minutes.
+    Where intervals are longer it is as many as 40 minutes give.
     """
     before = _of_minutes(f"avg({column})", 70, 10)
     known = _of_minutes(f"count({column})", 70, 10)
+    interval = _of_minutes("min(seconds)", 70, 10)
     return (
         f"CASE WHEN {column} < {least} THEN 0 "
-        f"WHEN {known} >= 20 THEN {column} / nullif({before}, 0) END"
+        f"WHEN {known} >= least(20, 2400 / {interval}) THEN {column} / nullif({before}, 0) END"
     )
+
+
+def _enough(count: int) -> str:
+    """From how many on a share tells something; in intervals below 30 seconds there are fewer."""
+    return f"least({count}, {count} * seconds / 30)"
 
 
 _MINUTE = 60
@@ -161,7 +168,7 @@ RULES = (
     ),
     _warn(
         "transactions_fail",
-        "CASE WHEN txn_failed < 5 THEN 0 ELSE txn_failed * 100.0 "
+        f"CASE WHEN txn_failed < {_enough(5)} THEN 0 ELSE txn_failed * 100.0 "
         "/ nullif(txn_failed + txn_success, 0) END", 5, 1, 2 * _MINUTE,
         "More than 5 % of the transactions fail", "SHOW LOAD and the leader's fe.log say why",
     ),
@@ -195,7 +202,8 @@ RULES = (
     ),
     _warn(
         "error_rate",
-        "CASE WHEN query_total < 20 THEN 0 ELSE query_error * 100.0 / query_total END", 10, 5,
+        f"CASE WHEN query_total < {_enough(20)} THEN 0 "
+        "ELSE query_error * 100.0 / nullif(query_total, 0) END", 10, 5,
         5 * _MINUTE, "More than 10 % of the queries fail",
         "most are people's own (query_analysis_error); if not, see internal_errors",
     ),

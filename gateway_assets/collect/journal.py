@@ -23,6 +23,7 @@ from gateway_assets.source import Source
 
 INSTANCE = "collect"
 VERSION = 1
+_MOMENTS = ("asked_until", "time", "interval")  # in memories
 _MISREAD = (LookupError, AttributeError, TypeError, ValueError)  # content of another shape
 
 
@@ -152,8 +153,8 @@ def _check(found: Any) -> None:
     if found["version"] != VERSION:
         raise ValueError("not of this release")
     for memory in found["memories"].values():
-        if not all(isinstance(memory.get(name), int | None) for name in ("asked_until", "time")):
-            raise TypeError("a moment is no number")
+        if not all(isinstance(memory.get(name), int | None) for name in _MOMENTS):
+            raise TypeError("a time is no number")
     if not isinstance(found["stamp"]["time"], int):
         raise TypeError("the moment of the tick is no number")
     _files(found)

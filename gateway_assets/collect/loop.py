@@ -15,7 +15,7 @@ from gateway_assets.collect.tick import Ticked, Ticker
 from gateway_assets.errors import LandingError
 from gateway_assets.files.lock import exclusive
 from gateway_assets.settings import Settings
-from gateway_assets.starrocks.definitions import TICKS, Every
+from gateway_assets.starrocks.definitions import SECONDS, Every
 
 _ATTENTION = 0.5  # seconds between two looks at the clock and at signals
 MOST_BACK = clock.HOUR
@@ -72,7 +72,7 @@ def due(now: int, last: int | None, interval: int) -> int | None:
 def _tick(ticker: Ticker, journal: Journal, moment: int) -> None:
     # Begun, or begun again: nobody wants to wait for what is asked every five minutes.
     last = journal.last_time
-    is_long_ago = last is None or moment - last > TICKS[Every.SLOW] * ticker.interval
+    is_long_ago = last is None or moment - last > SECONDS[Every.SLOW] * clock.SECOND
     ticked = ticker.tick(moment, journal.memories, everything=is_long_ago)
     try:
         journal.keep(ticked)

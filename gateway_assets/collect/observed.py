@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from gateway_assets.clock import SECOND
+from gateway_assets.starrocks.definitions import TICK_SECONDS
 from gateway_assets.starrocks.exposition import Exposition
 
 Record = dict[str, str | None]  # by column name, as the server spells it
@@ -44,3 +46,5 @@ class Observed(NamedTuple):
     errors: list[str]
     window: tuple[int, int] | None = None  # that ``latencies``, ``slow_queries``, … are about
     is_zone_known: bool = True  # SHOW's moments are in UTC; else their zone must be guessed
+    interval: int = TICK_SECONDS * SECOND  # from tick to tick, microseconds
+    skipped: int = 0  # ticks that should have been since the one before

@@ -35,8 +35,6 @@ from gateway_assets.sources import (
 from gateway_assets.starrocks import formats
 from gateway_assets.starrocks.definitions import METRICS, QUERIES, Every
 
-TICK = 30 * SECOND
-
 _COUNTERS = tuple(metric.column for metric in METRICS if metric.is_counter)
 _SLOW = frozenset(query.name for query in QUERIES if query.every is Every.SLOW)
 _FORGOTTEN = 86_400 * SECOND  # counters of a node that is no longer listed
@@ -57,13 +55,12 @@ def rows_of(observed: Observed, memory: Memory) -> tuple[Rows, Memory]:
     nodes = listed(observed.answers)
     seen = Seen(observed, nodes, metrics_of(observed, nodes))
     said: list[str] = []
-    last = memory.get("tick")
     found: Rows = {}
     if observed.answers or seen.metrics:
         found, memory = _looked(seen, memory, said)
-    row = fitting(collection_ticks.SOURCE, _tick(seen, last, said), [])
+    row = fitting(collection_ticks.SOURCE, _tick(seen, said), [])
     found[collection_ticks.SOURCE.name] = [row] if row else []
-    return found, {**memory, "tick": observed.time}
+    return found, memory
 
 
 def _looked(seen: Seen, memory: Memory, said: list[str]) -> tuple[Rows, Memory]:
@@ -154,7 +151,7 @@ def _fitted(source: Source, rows: list[dict[str, Any]], said: list[str]) -> list
     return [row for row in fitted if row is not None]
 
 
-def _tick(seen: Seen, last: int | None, said: list[str]) -> dict[str, Any]:
+def _tick(seen: Seen, said: list[str]) -> dict[str, Any]:
     observed = seen.observed
     missing = [
         f"{node.kind} {node.address}: {scrape.error or 'no metrics on the page'}"
@@ -163,7 +160,6 @@ def _tick(seen: Seen, last: int | None, said: list[str]) -> dict[str, Any]:
     ]
     lines = dict.fromkeys(" ".join(each.split()) for each in [*observed.errors, *missing, *said])
     pages = [each.exposition for each in observed.scrapes.values() if each.exposition]
-    skipped = 0 if last is None else max(round((observed.time - last) / TICK) - 1, 0)
     has_nothing = not observed.answers and not seen.metrics
     return {
         "time": observed.time,
@@ -176,6 +172,7 @@ def _tick(seen: Seen, last: int | None, said: list[str]) -> dict[str, Any]:
         "nodes_answered": sum(node.key in seen.metrics for node in observed.scrapes),
         "bytes": sum(page.size for page in pages),
         "bad_lines": sum(page.bad_lines for page in pages),
-        "skipped": skipped,
+        "skipped": observed.skipped,
         "errors": "\n".join(line[:_LINE] for line in list(lines)[:_LINES]) or None,
+        "interval_seconds": observed.interval // SECOND,
     }

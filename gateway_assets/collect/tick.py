@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from gateway_assets import clock
@@ -29,7 +29,7 @@ from gateway_assets.sources import (
     node_samples,
     slow_queries,
 )
-from gateway_assets.starrocks.definitions import TICKS, Every
+from gateway_assets.starrocks.definitions import SECONDS, Every
 
 SOURCES: dict[str, Source] = {
     source.name: source
@@ -87,10 +87,11 @@ class Ticker:
                 took = round(1000 * (time.monotonic() - began))
                 observed = failed(name, moment, took, f"did not end within {self._seconds:g} s")
             before = memories.get(name, {})
-            own, after[name] = _digested(observed, before)
             skipped = _skipped(before, moment, self.interval)
+            observed = observed._replace(interval=self.interval, skipped=skipped)
+            own, after[name] = _digested(observed, before)
             for source, list_ in own.items():
-                rows.setdefault(source, []).extend(_counted(source, list_, skipped))
+                rows.setdefault(source, []).extend(list_)
         return Ticked(moment, rows, after)
 
     def close(self) -> None:
@@ -107,9 +108,12 @@ def limits_of(settings: Settings, clusters: int) -> Limits:
 
 
 def due(moment: int, interval: int) -> frozenset[Every]:
-    """The groups whose turn it is: each tick, each fourth, each tenth since 1970."""
-    number = moment // interval
-    return frozenset(every for every, ticks in TICKS.items() if number % ticks == 0)
+    """The groups whose turn has come since the tick before."""
+    return frozenset(
+        every
+        for every, seconds in SECONDS.items()
+        if not seconds or moment % (seconds * clock.SECOND) < interval
+    )
 
 
 class _Look:
@@ -165,21 +169,20 @@ def _digested(observed: Observed, memory: Memory) -> tuple[dict[str, list[Row]],
             text = f"{type(error).__name__}: {error}"
             say(f"{observed.cluster}: {text}")
             nothing = failed(observed.cluster, observed.time, observed.milliseconds, text)
+            nothing = nothing._replace(interval=observed.interval, skipped=observed.skipped)
             rows, _ = rows_of(nothing, {})
-            return rows, {**memory, "time": observed.time}
+            return rows, {**memory, "time": observed.time, "interval": observed.interval}
         say(f"{observed.cluster}: {text}")
     asked_until = observed.window[1] if observed.window else memory.get("asked_until")
-    return rows, {"seen": seen, "asked_until": asked_until, "time": observed.time}
+    return rows, {
+        "seen": seen,
+        "asked_until": asked_until,
+        "time": observed.time,
+        "interval": observed.interval,
+    }
 
 
 def _skipped(memory: Memory, moment: int, interval: int) -> int:
     """Ticks that should have been since the one before, this process being down or not."""
-    last = memory.get("time")
-    return 0 if last is None else max(0, (moment - last) // interval - 1)
-
-
-def _counted(source: str, rows: Iterable[Row], skipped: int) -> list[Row]:
-    if source != collection_ticks.SOURCE.name:
-        return list(rows)
-    place = [column.name for column in collection_ticks.SOURCE.columns].index("skipped")
-    return [(*row[:place], skipped, *row[place + 1 :]) for row in rows]
+    last, was = memory.get("time"), memory.get("interval") or interval
+    return 0 if last is None else max(0, (moment - last) // was - 1)

@@ -7,7 +7,7 @@ from gateway_assets.source import Source
 
 SOURCE = Source(
     name="collection_ticks",
-    version=1,
+    version=2,
     about="How each look at a StarRocks cluster went: who answered, what failed, how long it took.",
     columns=(
         Column("time", Kind.TIME, "The tick, UTC"),
@@ -22,5 +22,6 @@ SOURCE = Source(
         Column("bad_lines", Kind.INTEGER, "Lines of metrics that could not be read"),
         Column("skipped", Kind.INTEGER, "Ticks skipped since the one before", summed=True),
         Column("errors", Kind.TEXT, "What failed, one line each", nullable=True),
+        Column("interval_seconds", Kind.INTEGER, "From tick to tick; NULL: 30", "s", nullable=True),
     ),
 )

@@ -20,14 +20,14 @@ from gateway_assets.model import Column, Kind
 class Every(StrEnum):
     """How often something is asked."""
 
-    FAST = "fast"  # each tick: 30 s
-    MEDIUM = "medium"  # each fourth tick: 2 min
-    SLOW = "slow"  # each tenth tick: 5 min
+    FAST = "fast"  # each tick
+    MEDIUM = "medium"  # 2 min
+    SLOW = "slow"  # 5 min
     INSTEAD = "instead"  # only when a node's metrics cannot be fetched over HTTP
 
 
-TICK_SECONDS = 30
-TICKS = {Every.FAST: 1, Every.MEDIUM: 4, Every.SLOW: 10}
+TICK_SECONDS = 30  # of rows that do not say
+SECONDS = {Every.FAST: 0, Every.MEDIUM: 120, Every.SLOW: 300}
 
 
 class Query(NamedTuple):

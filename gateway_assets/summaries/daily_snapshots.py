@@ -4,8 +4,9 @@ Sums are those of the snapshots' counters, which are what nodes grew by, restart
 are never differences of running totals. Percentiles are those of the day's histogram, never means
 of percentiles. Unknown is NULL.
 
-A tick stands for the interval that begins with it. Whether a cluster is available is told by the
-ticks at which the collector ran; what it did not see counts neither way, but as a gap.
+A tick stands for the interval that begins with it, as long as it was set to be then, or until the
+next tick. Whether a cluster is available is told by the ticks at which the collector ran; what it
+did not see counts neither way, but as a gap.
 """
 
 from __future__ import annotations
@@ -23,8 +24,7 @@ from gateway_assets.table import TIME, Growth, Merge, State, Summary, Table
 
 _SNAPSHOTS = metrics_snapshots.SOURCE
 _TICKS, _HISTOGRAM = collection_ticks.SOURCE.name, latency_histogram.SOURCE.name
-_INTERVAL = TICK_SECONDS * clock.SECOND
-_GAP = _INTERVAL * 5 // 2  # a tick that is late is none
+_LATE = 2.5  # intervals: a tick that is late is none
 _LOADING = 600 * clock.SECOND  # within which a tick that has been made is loaded
 _PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
@@ -92,7 +92,7 @@ COLUMNS = (
     _SAMPLES,
     _real(
         "coverage_pct",
-        f"Ticks at which the cluster answered, of one every {TICK_SECONDS} s; today: up to now",
+        "Time of the day for which the cluster answered; today: up to now",
         "%",
     ),
     _whole("gap_seconds", "Time without any tick, in gaps of more than 2.5 intervals", "s"),
@@ -101,8 +101,8 @@ COLUMNS = (
     Column("last_seen", Kind.TIME, "Last tick or snapshot", nullable=True),
     _real(
         "availability_pct",
-        "Ticks at which a frontend answered, and not all backends and compute nodes were known to "
-        "be dead, of all ticks there are; NULL without ticks",
+        "Time for which a frontend answered, and not all backends and compute nodes were known to "
+        "be dead, of the time of all ticks there are; NULL without ticks",
         "%",
     ),
     _whole(
@@ -140,13 +140,16 @@ def compute(
     connection: sqlite3.Connection, below: Mapping[str, str], day: int, now: int
 ) -> list[dict[str, Any]]:
     """A row for every cluster of which there is a tick, a snapshot or a latency."""
-    ticks = _by_cluster(connection, _tick_statement(below[_TICKS]))
+    looks = _looks(below[_TICKS])
+    ticks = _by_cluster(connection, _tick_statement(looks))
     snapshots = _by_cluster(connection, _snapshot_statement(below[_SNAPSHOTS.name]))
+    outages = _outages(connection, below[_SNAPSHOTS.name], looks)
     counts = _latencies(connection, below[_HISTOGRAM])
     start, until = _seen(ticks, day, now)
     rows = []
     for cluster in sorted({*ticks, *snapshots, *counts}):
         snapshot, tick = snapshots.get(cluster, {}), ticks.get(cluster, {})
+        down, without_nodes = outages.get(cluster, (None, 0))
         rows.append(
             {
                 **snapshot,
@@ -155,7 +158,8 @@ def compute(
                 "first_seen": _either(min, snapshot.get("first"), tick.get("first")),
                 "last_seen": _either(max, snapshot.get("last"), tick.get("last")),
                 **_watched(tick, start, until),
-                **_available(tick, snapshot),
+                **_available(tick, without_nodes),
+                "node_down_seconds": None if down is None else down // clock.SECOND,
                 **_succeeded(snapshot),
                 **{name: percentile(counts.get(cluster, {}), part)
                    for name, part in _PERCENTILES.items()},
@@ -191,6 +195,43 @@ def _by_cluster(connection: sqlite3.Connection, statement: str) -> dict[str, dic
     return {row["cluster"]: row for row in rows}
 
 
+def _looks(rows: str) -> str:
+    """The ticks, each once, with their interval and how long they stand for: ``lasted``, which is
+    shorter only where the next one came sooner, because it was set otherwise or made by hand.
+    """
+    return f"""(
+        SELECT cluster, time, answered, interval, lead(time) OVER later - time AS until_next,
+               max(0, min(interval, coalesce(lead(began) OVER later - began, interval))) AS lasted
+        FROM (
+            SELECT *, time - time % interval AS began FROM (
+                SELECT cluster, time, max(status IN ('ok', 'partial')) AS answered,
+                       max(CASE WHEN interval_seconds > 0 THEN interval_seconds
+                                ELSE {TICK_SECONDS} END) * {clock.SECOND} AS interval
+                FROM {rows} GROUP BY cluster, time
+            )
+        )
+        WINDOW later AS (PARTITION BY cluster ORDER BY time)
+    )"""
+
+
+def _outages(
+    connection: sqlite3.Connection, rows: str, looks: str
+) -> dict[str, tuple[int | None, int]]:
+    """How long nodes were down, added up, and how long all were; by cluster, microseconds."""
+    asked = connection.execute(f"SELECT cluster, time, lasted FROM {looks}")
+    lasted = {(cluster, time): length for cluster, time, length in asked}
+    found: dict[str, tuple[int | None, int]] = {}
+    for cluster, time, down, is_none_left in connection.execute(
+        f"SELECT cluster, time, {_DOWN}, {_NO_NODES} FROM {rows}"
+    ):
+        length = lasted.get((cluster, time), TICK_SECONDS * clock.SECOND)
+        total, without = found.get(cluster, (None, 0))
+        if down is not None:
+            total = (total or 0) + down * length
+        found[cluster] = total, without + length * is_none_left
+    return found
+
+
 def _snapshot_statement(rows: str) -> str:
     figures = ["count(*) AS samples", "sum(resets) AS resets"]
     figures += ["min(time) AS first", "max(time) AS last"]
@@ -205,26 +246,19 @@ def _snapshot_statement(rows: str) -> str:
     figures += [
         f"max(CASE WHEN {end.name} IS NOT NULL THEN time END) AS {_time_of(end)}" for end in _ENDS
     ]
-    figures += [
-        f"sum({_DOWN}) * {TICK_SECONDS} AS node_down_seconds",
-        f"count(DISTINCT CASE WHEN {_NO_NODES} THEN time / {_INTERVAL} END) AS without_nodes",
-    ]
     return f"SELECT cluster, {', '.join(figures)} FROM {rows} GROUP BY cluster"
 
 
-def _tick_statement(rows: str) -> str:
-    """``gaps`` is between the first tick and the last."""
+def _tick_statement(looks: str) -> str:
+    """``gaps`` is between the first tick and the last; times in microseconds."""
     return f"""
         SELECT cluster, min(time) AS first, max(time) AS last,
-               count(DISTINCT time / {_INTERVAL}) AS looked,
-               count(DISTINCT CASE WHEN status IN ('ok', 'partial')
-                              THEN time / {_INTERVAL} END) AS answered,
-               sum(CASE WHEN since > {_GAP} THEN since - {_INTERVAL} ELSE 0 END) AS gaps
-        FROM (
-            SELECT cluster, time, status,
-                   time - lag(time) OVER (PARTITION BY cluster ORDER BY time) AS since
-            FROM {rows}
-        )
+               sum(lasted) AS looked, sum(answered * lasted) AS answered,
+               sum(CASE WHEN until_next > {_LATE} * interval
+                        THEN until_next - interval ELSE 0 END) AS gaps,
+               max(CASE WHEN until_next IS NULL THEN interval END) AS last_interval,
+               max(CASE WHEN time = earliest THEN interval END) AS first_interval
+        FROM (SELECT *, min(time) OVER (PARTITION BY cluster) AS earliest FROM {looks})
         GROUP BY cluster
     """
 
@@ -244,30 +278,30 @@ def _seen(ticks: Mapping[str, Mapping[str, Any]], day: int, now: int) -> tuple[i
     start, end = clock.day_range(day)
     if now >= end:
         return start, end
-    newest = max((tick["last"] for tick in ticks.values()), default=start) + _INTERVAL
+    ends = (tick["last"] + tick["last_interval"] for tick in ticks.values())
+    newest = max(ends, default=start)
     return start, min(newest if now - newest < _LOADING else now, end)
 
 
 def _watched(tick: Mapping[str, Any], start: int, until: int) -> dict[str, Any]:
     """Coverage, and gaps: also those to either end of the day."""
-    promised = -(-(until - start) // _INTERVAL)
-    covered = 100 * tick.get("answered", 0) / promised if promised > 0 else None
-    first, last = tick.get("first"), tick.get("last")
-    if first is None or last is None:
+    covered = 100 * tick.get("answered", 0) / (until - start) if until > start else None
+    if not tick:
         gaps = max(0, until - start)
     else:
-        since = (first - (start - _INTERVAL), until - last)
-        gaps = tick["gaps"] + sum(one - _INTERVAL for one in since if one > _GAP)
+        first, last = tick["first_interval"], tick["last_interval"]
+        ends = ((tick["first"] - start + first, first), (until - tick["last"], last))
+        gaps = tick["gaps"] + sum(one - usual for one, usual in ends if one > _LATE * usual)
     return {
         "coverage_pct": None if covered is None else round(min(covered, 100.0), 6),
         "gap_seconds": gaps // clock.SECOND,
     }
 
 
-def _available(tick: Mapping[str, Any], snapshot: Mapping[str, Any]) -> dict[str, Any]:
+def _available(tick: Mapping[str, Any], without_nodes: int) -> dict[str, Any]:
     if not tick:
         return {}
-    up = max(0, tick["answered"] - snapshot.get("without_nodes", 0))
+    up = max(0, tick["answered"] - without_nodes)
     return {"availability_pct": round(100 * up / tick["looked"], 6)}
 
 

@@ -31,8 +31,9 @@ def snapshot(time: int, cluster: str = "red", **values: Any) -> Row:
     return row_of(metrics_snapshots.SOURCE, {"time": time, "cluster": cluster, **values})
 
 
-def tick(time: int, cluster: str = "red", status: str = "ok") -> Row:
-    values = {"time": time, "cluster": cluster, "status": status}
+def tick(time: int, cluster: str = "red", status: str = "ok", interval: int | None = None) -> Row:
+    """``interval`` is in seconds; None as before there was one: 30."""
+    values = {"time": time, "cluster": cluster, "status": status, "interval_seconds": interval}
     counts = dict.fromkeys(
         ("milliseconds", "nodes", "nodes_answered", "bytes", "bad_lines", "skipped"), 0
     )

@@ -221,6 +221,46 @@ def test_a_long_row_without_a_count_does_not_dilute_the_others(
     assert names(bridge, NOON + 10 * TICK) == [("internal_errors", "")]
 
 
+@pytest.mark.parametrize("seconds", [10, 60, 300])
+def test_rules_of_counts_hold_whatever_the_interval(
+    bridge: UnifiedQueryBridge, settings: Settings, seconds: int
+) -> None:
+    """One query a second, a fifth of them fail; twelve errors a minute; no more than usual.
+    In the other cluster twice as many queries as in the hour before.
+    """
+    moments = [NOON + number * seconds * clock.SECOND for number in range(4800 // seconds + 1)]
+    last = moments[-1]
+    many, few = seconds, seconds // 5
+    usual = {"seconds": float(seconds), "query_total": many, "query_error": few, "qps": 10.0}
+    usual |= {"connections": 60, "query_internal_error": seconds // 5}
+    twice = {"seconds": float(seconds), "cluster": "blue"}
+    snapshots(
+        settings,
+        *({"time": moment, **usual} for moment in moments),
+        *(
+            {"time": at, **twice, "qps": 30.0 if last - at <= 10 * MINUTE else 10.0}
+            for at in moments
+        ),
+    )
+    told = findings(bridge, "", last)
+    assert [(one.cluster, one.rule) for one in told] == [
+        ("red", "internal_errors"),
+        ("red", "error_rate"),
+        ("blue", "queries_doubled"),
+    ]
+
+
+@pytest.mark.parametrize(("interval", "late"), [(None, 300), (10, 300), (120, 300), (300, 750)])
+def test_a_collector_that_looks_seldom_is_given_time(
+    bridge: UnifiedQueryBridge, settings: Settings, interval: int | None, late: int
+) -> None:
+    rows = [tick(NOON - clock.HOUR, interval=30), tick(NOON, interval=interval)]
+    land_all(settings.landing, collection_ticks.SOURCE, rows)
+    bring(settings)
+    assert names(bridge, NOON + late * clock.SECOND) == []
+    assert names(bridge, NOON + late * clock.SECOND + 1) == [("not_collected", "")]
+
+
 def test_full_disks_of_a_shared_data_cluster_are_its_cache(
     bridge: UnifiedQueryBridge, settings: Settings
 ) -> None:

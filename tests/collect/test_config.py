@@ -88,7 +88,7 @@ def test_a_password_is_read_when_it_is_needed(
     assert "swordfish" not in repr(first)
 
 
-@pytest.mark.parametrize("seconds", ["7", "0", "7200"])
+@pytest.mark.parametrize("seconds", ["7", "0", "600", "7200"])
 def test_an_interval_divides_an_hour(monkeypatch: pytest.MonkeyPatch, seconds: str) -> None:
     monkeypatch.setenv("GATEWAY_COLLECT_INTERVAL_SECONDS", seconds)
     with pytest.raises(ConfigError, match="collect_interval_seconds"):

@@ -54,8 +54,8 @@ def test_a_source_that_has_grown_lands_as_it_was(tmp_path: Path) -> None:
     journal["stamp"]["sequence"] = 9
     path.write_text(json.dumps(journal))
     opened(tmp_path)
-    (_, younger) = landing_files(tmp_path / "landing", SOURCES[TICKS])
-    assert '"errors"' not in younger.read_text()
+    (younger, _) = landing_files(tmp_path / "landing", SOURCES[TICKS])
+    assert '"interval_seconds"' not in younger.read_text()
     assert len(read_landing(younger, SOURCES[TICKS]).rows) == 1
 
 

@@ -128,7 +128,8 @@ def test_answers_that_cannot_be_digested_are_a_failed_tick(
 ) -> None:
     broken: Any = {"frontends": [None]}
     observed = failed("two", START, 5, "")._replace(answers=broken)
-    memory = {"seen": {"tick": START - STEP}, "asked_until": 7, "time": START - STEP}
+    known = {"asked_until": 7, "interval": STEP}
+    memory = {"seen": {"nodes": {}}, "time": START - STEP, **known}
     rows, after = _digested(observed, memory)
     assert column(Ticked(START, rows, {}), "collection_ticks", "status") == {"two": "failed"}
     assert "two: " in capsys.readouterr().err
@@ -193,13 +194,38 @@ def test_a_collector_that_was_down_over_midnight(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "groups"),
+    ("seconds", "interval", "groups"),
     [
-        (1, {Every.FAST}),
-        (4, {Every.FAST, Every.MEDIUM}),
-        (10, {Every.FAST, Every.SLOW}),
-        (20, {Every.FAST, Every.MEDIUM, Every.SLOW}),
+        (30, 30, {Every.FAST}),
+        (120, 30, {Every.FAST, Every.MEDIUM}),
+        (300, 30, {Every.FAST, Every.SLOW}),
+        (600, 30, {Every.FAST, Every.MEDIUM, Every.SLOW}),
+        (119, 1, {Every.FAST}),
+        (120, 1, {Every.FAST, Every.MEDIUM}),
+        (90, 45, {Every.FAST}),
+        (135, 45, {Every.FAST, Every.MEDIUM}),
+        (315, 45, {Every.FAST, Every.SLOW}),
+        (300, 300, {Every.FAST, Every.MEDIUM, Every.SLOW}),
     ],
 )
-def test_what_is_due(number: int, groups: set[Every]) -> None:
-    assert due(number * STEP, STEP) == groups
+def test_what_is_due(seconds: int, interval: int, groups: set[Every]) -> None:
+    """The same time after time, however often clusters are looked at."""
+    assert due(seconds * clock.SECOND, interval * clock.SECOND) == groups
+
+
+def test_ticks_are_skipped_by_the_interval_of_the_one_before(tmp_path: Path) -> None:
+    """And each says how long it stands for."""
+    with SimulatedCluster(1, 1) as simulated:
+        memories: dict[str, Memory] = {}
+        told = []
+        for moment, interval in ((0, 60), (60, 30), (90, 30), (180, 60), (300, 60)):
+            settings = quick(tmp_path, collect_interval_seconds=interval)
+            with closing(Ticker([declared(simulated)], settings)) as ticker:
+                at = START + moment * clock.SECOND
+                ticked = ticker.tick(at, memories, everything=False)
+            memories = ticked.memories
+            told += [
+                column(ticked, "collection_ticks", name)["one"]
+                for name in ("interval_seconds", "skipped")
+            ]
+    assert told == [60, 0, 30, 0, 30, 0, 60, 2, 60, 1]

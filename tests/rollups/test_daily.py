@@ -229,6 +229,59 @@ def test_a_cluster_that_does_not_answer_is_no_gap(
     assert (day["coverage_pct"], day["availability_pct"], day["gap_seconds"]) == (75, 50, 0)
 
 
+@pytest.mark.parametrize("seconds", [10, 45, 60, 300])
+def test_a_day_of_another_interval_is_covered_as_well(
+    store: sqlite3.Connection, settings: Settings, seconds: int
+) -> None:
+    """But for one tick in ten at which no frontend answers, and a node that is down all the day."""
+    start, end = clock.day_range(DAY)
+    moments = range(start, end, seconds * clock.SECOND)
+    land_all(settings.landing, SNAPSHOTS, [snapshot(m, be_total=3, be_alive=2) for m in moments])
+    rows = [
+        tick(moment, status="ok" if number % 10 else "failed", interval=seconds)
+        for number, moment in enumerate(moments)
+    ]
+    day = ticked(store, settings, rows)
+    part = 100 * (1 - -(-len(rows) // 10) / len(rows))
+    assert day["coverage_pct"] == pytest.approx(part, abs=1e-6)
+    assert day["availability_pct"] == pytest.approx(part, abs=1e-6)
+    assert (day["gap_seconds"], day["node_down_seconds"]) == (0, 86_400)
+
+
+def test_a_day_on_which_the_interval_was_changed(
+    store: sqlite3.Connection, settings: Settings
+) -> None:
+    """To 06:00 each 30 seconds, not yet said; to 12:00 each 10; from 13:00 on each 300. The first
+    of those, at 12:00, nobody saw, and a look by hand at 15:01 begins its interval again.
+    """
+    start, end = clock.day_range(DAY)
+    marks = [start, start + 6 * clock.HOUR, start + 12 * clock.HOUR, start + 13 * clock.HOUR]
+    looks: list[tuple[int, int | None]]
+    looks = [(moment, None) for moment in range(marks[0], marks[1], TICK)]
+    looks += [(moment, 10) for moment in range(marks[1], marks[2], 10 * clock.SECOND)]
+    looks += [(moment, 300) for moment in range(marks[3], end, 300 * clock.SECOND)]
+    looks += [(start + 15 * clock.HOUR + 60 * clock.SECOND, 300)]
+    down = [moment for moment, _ in looks if marks[1] - clock.HOUR <= moment < marks[3]]
+    land_all(
+        settings.landing,
+        SNAPSHOTS,
+        [snapshot(m, be_total=1, be_alive=0 if m in down else 1) for m, _ in looks],
+    )
+    day = ticked(store, settings, [tick(m, interval=seconds) for m, seconds in looks])
+    assert day["coverage_pct"] == pytest.approx(100 * 23 / 24, abs=1e-6)
+    assert day["gap_seconds"] == 3600
+    assert day["node_down_seconds"] == 7 * 3600
+    assert day["availability_pct"] == pytest.approx(100 * 16 / 23, abs=1e-6)
+
+
+def test_an_interval_that_cannot_be_is_that_of_rows_without_one(
+    store: sqlite3.Connection, settings: Settings
+) -> None:
+    rows = [tick(moment, interval=number % 3 - 2) for number, moment in enumerate(times(DAY))]
+    day = ticked(store, settings, rows)
+    assert (day["coverage_pct"], day["gap_seconds"]) == (100, 0)
+
+
 def test_a_collector_that_is_down_over_midnight(
     store: sqlite3.Connection, settings: Settings
 ) -> None:
