@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pymysql
 from pymysql.connections import Connection
+from pymysql.constants import CR
 
 from gateway_assets.collect.config import Cluster, split_address
 from gateway_assets.collect.deadline import connected, shut_down_at
@@ -58,6 +59,7 @@ class Session:
         self.zone: tzinfo | None = UTC  # of the server's times; None: unknown
         self._stored: tzinfo | None = None  # until it was asked for
         self._seconds = seconds
+        self._tls = cluster.tls
         self._connection = _unconnected(cluster, frontend, seconds)
         host, port = split_address(frontend)
         deadline = time.monotonic() + min(seconds, left)
@@ -110,7 +112,7 @@ class Session:
                 self._connection.allow()
                 self._connection.connect(sock)
             except Exception as error:  # noqa: BLE001  garbage raises anything, also IndexError
-                raise Lost("timed out" if watch.fired else _said(error)) from None
+                raise Lost("timed out" if watch.fired else _why_not(error, self._tls)) from None
         # Bytes stay bytes until they are read as UTF-8 here, where a wrong one does no harm.
         self._connection.encoding = "latin-1"
 
@@ -210,7 +212,7 @@ def _unconnected(cluster: Cluster, frontend: str, seconds: float) -> _Bounded:
     except ConfigError as error:
         raise Lost(error.message) from None
     except OSError as error:
-        raise Lost(f"{cluster.tls}: {_one_line(error)}") from None
+        raise Lost(f"{_setting(cluster.tls)}: {_one_line(error)}") from None
 
 
 def _in_utc(value: str | None, zone: tzinfo | None) -> str | None:
@@ -233,6 +235,21 @@ def _context(tls: bool | Path) -> ssl.SSLContext | None:
     if not tls:
         return None
     return ssl.create_default_context(cafile=None if tls is True else str(tls))
+
+
+def _setting(tls: bool | Path) -> str:
+    return f"tls = {str(tls).lower()}" if isinstance(tls, bool) else f'tls = "{tls}"'
+
+
+def _why_not(error: Exception, tls: bool | Path) -> str:
+    """Why there is no connection; where it is for TLS, by which setting."""
+    cause = error.__context__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        why = f"the certificate was refused: {cause.verify_message}"
+        return f"{_setting(tls)}: {why}; name the file of the authority that signed it"
+    if isinstance(cause, ssl.SSLError) or error.args[:1] == (CR.CR_SSL_CONNECTION_ERROR,):
+        return f"{_setting(tls)}: {_said(error)}; without TLS: tls = false"
+    return _said(error)
 
 
 def _is_of_server(error: Exception) -> bool:

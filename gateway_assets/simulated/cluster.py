@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import socket
+import ssl
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -30,8 +31,8 @@ class SimulatedCluster:
 
     Time stands still but for ``step``; with ``real_time`` it also goes on by itself. All frontends
     share one query port and one HTTP port, each on an address of its own, and so do the others.
-    ``manners`` are what the cluster answers and how, ``workload`` what its users do. Raises
-    UsageError when no ports are free.
+    ``manners`` are what the cluster answers and how, ``workload`` what its users do. With ``tls``,
+    a server's context, the query port offers TLS. Raises UsageError when no ports are free.
     """
 
     def __init__(
@@ -49,12 +50,13 @@ class SimulatedCluster:
         clean: bool = False,
         real_time: bool = False,
         start: int | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         now = clock.now() if start is None else start
         self.world = World(seed, now, shared_data=shared_data, version=version)
         self.manners = Manners(user)
         self.user, self.password = user, password
-        self.http_auth, self.clean = http_auth, clean
+        self.http_auth, self.clean, self.tls = http_auth, clean, tls
         self._numbers = itertools.count(11)
         self._kept: list[socket.socket] = []
         self._sql: dict[str, Listener] = {}  # by host
@@ -332,7 +334,7 @@ class SimulatedCluster:
         def ask(session: Session, text: str) -> Result | None:
             return answer(self.world, fe, self.manners, session, text)
 
-        mysql.serve(connection, listener, account, session, ask)
+        mysql.serve(connection, listener, account, session, ask, self.tls)
 
     def _serve_http(self, connection: socket.socket, listener: Listener) -> None:
         node = self._at(listener.host)

@@ -1,4 +1,4 @@
-"""The server's side of MySQL's protocol: handshake v10, native passwords, text results.
+"""The server's side of MySQL's protocol: handshake v10, TLS, native passwords, text results.
 
 Format: https://dev.mysql.com/doc/dev/mysql-server/latest/PAGE_PROTOCOL.html
 """
@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import socket
+import ssl
 import struct
 from collections.abc import Callable
 from typing import NamedTuple
@@ -22,7 +23,8 @@ _PLUGIN = b"mysql_native_password"
 # LONG_PASSWORD, LONG_FLAG, CONNECT_WITH_DB, PROTOCOL_41, TRANSACTIONS, SECURE_CONNECTION,
 # PLUGIN_AUTH
 _CAPABILITIES = 0x1 | 0x4 | 0x8 | 0x200 | 0x2000 | 0x8000 | 0x80000
-_CONNECT_WITH_DB, _PLUGIN_AUTH = 0x8, 0x80000
+_CONNECT_WITH_DB, _SSL, _PLUGIN_AUTH = 0x8, 0x800, 0x80000
+_SSL_REQUEST = 32  # bytes: a handshake response that ends before the user
 _UTF8, _AUTOCOMMIT = 33, 0x0002
 _LONGLONG, _DOUBLE, _DATETIME, _VARCHAR = 8, 5, 12, 253
 _DATE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?")
@@ -72,20 +74,47 @@ Answer = Callable[[Session, str], Result | None]
 
 
 def serve(
-    connection: socket.socket, listener: Listener, account: Account, session: Session, ask: Answer
+    connection: socket.socket,
+    listener: Listener,
+    account: Account,
+    session: Session,
+    ask: Answer,
+    tls: ssl.SSLContext | None = None,
 ) -> None:
-    """Talk to one client until it quits. Raises Gone or OSError when the connection ends."""
+    """Talk to one client until it quits. Raises Gone or OSError when the connection ends.
+
+    With ``tls`` the client may ask for it, before it says who it is.
+    """
     fault = listener.fault if listener.fault and not listener.fault.on else None
     if fault and fault.kind == "html":
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" + HTML)
         raise Gone
     salt = _salt()
-    deliver(connection, _packet(0, _greeting(session.number, salt)), fault, listener.stopping)
+    greeting = _greeting(session.number, salt, _SSL if tls else 0)
+    deliver(connection, _packet(0, greeting), fault, listener.stopping)
     sequence, reply = _read(connection)
+    if tls and len(reply) == _SSL_REQUEST and int.from_bytes(reply[:4], "little") & _SSL:
+        # The listener keeps its own socket, by which it ends the connection.
+        with tls.wrap_socket(connection.dup(), server_side=True) as wrapped:
+            _converse(wrapped, listener, account, session, ask, (salt, *_read(wrapped)))
+    else:
+        _converse(connection, listener, account, session, ask, (salt, sequence, reply))
+
+
+def _converse(
+    connection: socket.socket,
+    listener: Listener,
+    account: Account,
+    session: Session,
+    ask: Answer,
+    login: tuple[bytes, int, bytes],
+) -> None:
+    salt, sequence, reply = login
     user, secret, session.database, plugin = _credentials(reply)
     if plugin not in {_PLUGIN, b""}:
         connection.sendall(_packet(sequence + 1, b"\xfe" + _PLUGIN + b"\0" + salt + b"\0"))
         sequence, secret = _read(connection)
+    fault = listener.fault if listener.fault and not listener.fault.on else None
     wrong = bool(fault and fault.kind == "401")
     if wrong or user != account.user or secret != scramble(account.password, salt):
         used = "YES" if secret else "NO"
@@ -142,8 +171,8 @@ def _salt() -> bytes:
     return bytes(1 + byte % 126 for byte in os.urandom(20))  # no NUL, all ASCII
 
 
-def _greeting(number: int, salt: bytes) -> bytes:
-    low, high = _CAPABILITIES & 0xFFFF, _CAPABILITIES >> 16
+def _greeting(number: int, salt: bytes, more: int) -> bytes:
+    low, high = (_CAPABILITIES | more) & 0xFFFF, _CAPABILITIES >> 16
     head = b"\x0a" + SERVER_VERSION.encode() + b"\0" + struct.pack("<I", number)
     middle = struct.pack("<HBHHB", low, _UTF8, _AUTOCOMMIT, high, len(salt) + 1)
     return head + salt[:8] + b"\0" + middle + bytes(10) + salt[8:] + b"\0" + _PLUGIN + b"\0"
@@ -152,7 +181,7 @@ def _greeting(number: int, salt: bytes) -> bytes:
 def _credentials(reply: bytes) -> tuple[str, bytes, str, bytes]:
     """User, scrambled password, database and plugin of a handshake response."""
     if len(reply) < 33:
-        raise Gone  # not protocol 4.1, or a client that wants TLS
+        raise Gone  # not protocol 4.1, or a client that wants TLS where there is none
     (flags,) = struct.unpack_from("<I", reply)
     user, _, rest = reply[32:].partition(b"\0")
     rest = rest or b"\0"  # a client that stops there has no password

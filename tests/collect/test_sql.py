@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import ssl
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from gateway_assets.collect import sql
 from gateway_assets.collect.config import Cluster
 from gateway_assets.collect.sql import Lost, Refused, Session
+from gateway_assets.simulated.cluster import SimulatedCluster
 from gateway_assets.starrocks import formats
 from tests.collect.servers import (
     GREETING,
@@ -32,6 +34,7 @@ from tests.collect.servers import (
     silent,
     trickling,
 )
+from tests.collect.watching import declared, looked, watched
 
 SECONDS = 0.4
 SLACK = 15  # a machine may be busy; what hangs hangs for longer
@@ -263,41 +266,90 @@ def test_the_zone_of_hosts_is_asked_for_until_it_is_known() -> None:
 
 
 def test_tls_is_never_given_up_for_plain_text(tmp_path: Path) -> None:
+    """Not even the user's name is said to a server without TLS."""
+    heard: list[bytes] = []
+
+    def plain(connection: socket.socket) -> None:
+        connection.sendall(packet(0, GREETING))
+        while data := connection.recv(4096):
+            heard.append(data)
+
     with (
-        serving(mysql(lambda _: None)) as port,
-        pytest.raises(Lost, match="SSL is required"),
+        serving(plain) as port,
+        pytest.raises(Lost, match=r"^tls = true: SSL is required .* tls = false$"),
     ):
         opened(port, tls=True)
-    with pytest.raises(Lost, match=r"none\.pem"):
+    assert heard == []
+    with pytest.raises(Lost, match=r"^tls = .*none\.pem"):
         opened(1, tls=str(tmp_path / "none.pem"))
 
 
-def test_tls(certificate: Path) -> None:
-    rows: Rows = (("a",), [("1",)])
-    with serving(answering(lambda _: rows, server_side(certificate))) as port:
-        session = opened(port, 10, tls=str(certificate))
-        assert session.ask("SHOW BACKENDS") == [{"a": "1"}]
+def test_tls(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIMULATED_PASSWORD", "s3cret")
+    with SimulatedCluster(1, 1, tls=server_side(certificate), password="s3cret") as simulated:
+        given = {"password_env": "SIMULATED_PASSWORD", "tls": str(certificate)}
+        session = Session(declared(simulated, **given), address(simulated), 10)
+        assert len(session.ask("SHOW BACKENDS")) == 1
         session.close()
-        with pytest.raises(Lost, match="certificate"):
-            opened(port, 10, tls=True)
+        with watched(simulated, **given) as one:
+            observed = looked(one, simulated)
+    assert (len(observed.answers["backends"]), observed.errors) == (1, [])
+
+
+def test_a_certificate_of_another_authority_is_refused(
+    certificate: Path, other_certificate: Path
+) -> None:
+    with SimulatedCluster(1, 1, tls=server_side(certificate)) as simulated:
+        for tls, setting in ((True, "tls = true"), (str(other_certificate), "tls = .*pem.")):
+            words = f"^{setting}: the certificate was refused: self-signed certificate; name"
+            with pytest.raises(Lost, match=words):
+                Session(declared(simulated, tls=tls), address(simulated), 10)
+
+
+def test_a_certificate_of_another_address_is_refused(other_certificate: Path) -> None:
+    with (
+        SimulatedCluster(1, 1, tls=server_side(other_certificate)) as simulated,
+        pytest.raises(Lost, match=r"^tls = .* not valid for '127.0.1.1'"),
+    ):
+        Session(declared(simulated, tls=str(other_certificate)), address(simulated), 10)
+
+
+def test_a_cluster_without_tls_is_said_and_not_asked() -> None:
+    with SimulatedCluster(1, 1) as simulated, watched(simulated, tls=True) as one:
+        observed = looked(one, simulated)
+    assert observed.answers == {}
+    assert any("tls = true: SSL is required" in error for error in observed.errors)
+
+
+def address(simulated: SimulatedCluster) -> str:
+    return declared(simulated).frontends[0]
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Key and certificate of 127.0.0.1 in one file."""
-    folder = tmp_path_factory.mktemp("tls")
-    made = subprocess.run(
+    """Key and certificate of 127.0.0.1 and 127.0.1.1 in one file."""
+    return made(tmp_path_factory.mktemp("tls"), "IP:127.0.0.1,IP:127.0.1.1")
+
+
+@pytest.fixture(scope="module")
+def other_certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(tmp_path_factory.mktemp("tls"), "IP:127.0.1.9")
+
+
+def made(folder: Path, names: str) -> Path:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl")
+    subprocess.run(
         [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *(openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
             *("-keyout", "key.pem", "-out", "own.pem", "-subj", "/CN=x"),
-            *("-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-addext", f"subjectAltName={names}"),
         ],
         cwd=folder,
         capture_output=True,
-        check=False,
+        check=True,
     )
-    if made.returncode:
-        pytest.skip("no openssl")
     both = folder / "both.pem"
     both.write_bytes((folder / "key.pem").read_bytes() + (folder / "own.pem").read_bytes())
     return both
