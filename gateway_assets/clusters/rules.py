@@ -244,8 +244,9 @@ RULES = (
         "finish the upgrade",
     ),
     _warn(
-        "settings_differ", "config_drift", 0, 0, 15 * _MINUTE,
-        "Backends have different settings",
-        "information_schema.be_configs says which; set them alike in be.conf",
+        "settings_differ", "greatest(config_drift, frontend_config_drift)", 0, 0, 15 * _MINUTE,
+        "Backends, or frontends, have different settings",
+        "information_schema.be_configs, or ADMIN SHOW FRONTEND CONFIG on each frontend, says "
+        "which; set them alike in be.conf or fe.conf",
     ),
 )  # fmt: skip

@@ -5,6 +5,7 @@ a tick that cannot be kept is skipped and said, never queued; what was counted i
 landing file, also when this process is killed anywhere; unknown is NULL.
 
 ``config``    clusters as people declare them
+``configs``   settings of the frontends, and which differ
 ``observed``  what one look at one cluster brought
 ``ask``       one look: statements and metrics, each with a deadline
 ``sql``       one session with a frontend

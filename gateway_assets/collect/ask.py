@@ -10,10 +10,12 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from typing import NamedTuple
 
 from gateway_assets import clock
 from gateway_assets.collect.config import Cluster
+from gateway_assets.collect.configs import address_of, differing, own_settings
 from gateway_assets.collect.fetch import FetchError, Page, fetch
 from gateway_assets.collect.nodes import leader_of, listed, nodes_of
 from gateway_assets.collect.observed import Node, Observed, Record, Scrape
@@ -293,6 +295,7 @@ class Watched:
             query
             for query in QUERIES
             if query.every not in {Every.FAST, Every.INSTEAD}
+            and not query.is_of_each
             and (window is not None if is_windowed(query) else query.every in groups)
         ]
         windowed = {query.name for query in due if is_windowed(query)}
@@ -301,6 +304,34 @@ class Watched:
             self._missed[name] = 0 if name in done else self._missed.get(name, 0) + 1
         waited_for = {name for name in windowed - done if self._missed[name] < PATIENCE}
         look.is_window_met = bool(windowed & done) and not waited_for
+        for query in QUERIES:
+            if query.is_of_each and query.every in groups and not self._is_resting(query.name):
+                self._ask_frontends(query, look)
+
+    def _ask_frontends(self, query: Query, look: _Look) -> None:
+        """Ask each frontend that is alive; unless all answer, what differs is unknown."""
+        alive = [each for each in listed(look.answers) if each.node.kind == "fe" and each.is_up]
+        addresses = [address_of(each, self.cluster) for each in alive]
+        jobs = {address: partial(self._own_settings, address, query, look) for address in addresses}
+        done = in_parallel(jobs, self._limits.nodes, look.deadline)
+        known = {address: rows for address, rows in done.items() if rows is not None}
+        if len(known) == len(jobs):
+            look.answers[query.name] = differing(known)
+
+    def _own_settings(self, frontend: str, query: Query, look: _Look) -> list[Record] | None:
+        try:
+            seconds = min(self._limits.call, look.seconds_left)
+            return own_settings(self.cluster, frontend, query.statements[0], seconds)
+        except Refused as error:
+            if _is_lacking(error) or error.code in _DENIED_CODES:
+                self._rest(query.name)
+            if _is_lacking(error):
+                return None
+            problem: Exception = error
+        except Lost as error:
+            problem = error
+        look.errors.append(f"{query.name}: {problem} ({frontend})")
+        return None
 
     def _ask_each(self, due: list[Query], look: _Look, window: tuple[int, int] | None) -> set[str]:
         """The names of those that need not be asked again."""

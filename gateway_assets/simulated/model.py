@@ -253,7 +253,7 @@ class World:
         self.journal = 31_000
         self.checkpoint = 30_000
         self.unhealthy = 0
-        self.settings_of: dict[int, dict[str, str]] = {}  # of backends, where they differ
+        self.settings_of: dict[int, dict[str, str]] = {}  # of nodes, where they differ
         self.cluster_id = self.random.randrange(10**8, 2 * 10**9)
         self.next_id = 10_001
         self.query_number = 0

@@ -197,13 +197,15 @@ def _task_runs(asked: Asked) -> Filled:
 
 def _loads(asked: Asked) -> Filled:
     columns = ["JOB_ID" if asked.release < (3, 3) else "ID", "LABEL", "DB_NAME", "STATE"]
-    columns += ["PROGRESS", "TYPE", "PRIORITY", "CREATE_TIME", "LOAD_FINISH_TIME", "ERROR_MSG"]
+    columns += ["PROGRESS", "TYPE", "PRIORITY", "FILTERED_ROWS", "CREATE_TIME"]
+    columns += ["LOAD_FINISH_TIME", "ERROR_MSG"]
     rows: Rows = []
     for number, time, state, kind in asked.world.loads:
         when = asked.moment(time)
-        why = None if state == "FINISHED" else "too many filtered rows"
-        label = f"simulated_{number}"
-        rows.append((number, label, "sales", state, "100%", kind, "NORMAL", when, when, why))
+        is_open = state not in {"FINISHED", "CANCELLED"}
+        why, bad = ("too many filtered rows", 500) if state == "CANCELLED" else (None, 0)
+        what = number, f"simulated_{number}", "sales", state, "0%" if is_open else "100%", kind
+        rows.append((*what, "NORMAL", bad, when, None if is_open else when, why))
     return columns, rows
 
 

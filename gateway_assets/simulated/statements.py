@@ -145,7 +145,8 @@ def _show(world: World, fe: Frontend, manners: Manners, session: Session, statem
     if upper == "SHOW DATABASES":
         return Result(("Database",), [(name,) for name in world.databases()])
     if found := _CONFIG.match(statement):
-        return _config(world, manners, found[1])
+        _check_rights(manners)
+        return _config(world, _owner(world, fe, session, is_proc=True), found[1])
     path = _PROC.match(statement)
     if not path and upper not in _SHOWN:
         raise show.syntax_error(statement)
@@ -180,10 +181,14 @@ def _variables(fe: Frontend, manners: Manners, session: Session, pattern: str | 
     return Result(("Variable_name", "Value"), list(rows))
 
 
-def _config(world: World, manners: Manners, pattern: str | None) -> Result:
-    _check_rights(manners)
+_SETTINGS = {"qe_max_connection": "4096", "tablet_sched_max_balancing_tablets": "500"}
+
+
+def _config(world: World, owner: Frontend, pattern: str | None) -> Result:
+    """Those of one frontend: ADMIN SET changes them in the memory of one."""
     fits = re.compile((pattern or "%").replace("%", ".*"))
     mode = "shared_data" if world.shared_data else "shared_nothing"
-    rows = [("run_mode", "[]", mode, "String", "false", "")]
+    own = {**_SETTINGS, "run_mode": mode, **world.settings_of.get(owner.id, {})}
+    rows = [(key, "[]", value, "String", "false", "") for key, value in sorted(own.items())]
     columns = "Key", "AliasNames", "Value", "Type", "IsMutable", "Comment"
     return Result(columns, [row for row in rows if fits.fullmatch(row[0])])

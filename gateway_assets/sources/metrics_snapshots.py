@@ -13,7 +13,7 @@ from gateway_assets.starrocks.definitions import DERIVED, METRICS
 
 SOURCE = Source(
     name="metrics_snapshots",
-    version=1,
+    version=2,
     about="State and work of a StarRocks cluster, one row per tick, from `gateway collect`.",
     columns=(
         Column("time", Kind.TIME, "The tick, UTC"),

@@ -38,16 +38,24 @@ class Query(NamedTuple):
     table would be thousands of rows.
 
     ``is_stored``: its times are those of a DATETIME column, which no session's zone changes.
+    ``is_of_each``: every frontend is asked for what it has itself (see ``collect.configs``).
     """
 
     name: str
     every: Every
     statements: tuple[str, ...]
     is_stored: bool = False
+    is_of_each: bool = False
 
 
-def _ask(name: str, every: Every, *statements: str, is_stored: bool = False) -> Query:
-    return Query(name, every, statements, is_stored)
+def _ask(
+    name: str,
+    every: Every,
+    *statements: str,
+    is_stored: bool = False,
+    is_of_each: bool = False,
+) -> Query:
+    return Query(name, every, statements, is_stored, is_of_each)
 
 
 _INFO = "information_schema"
@@ -100,8 +108,19 @@ QUERIES = (
     _ask(
         "loads",
         Every.SLOW,
-        f"SELECT STATE, TYPE, count(*) AS LOADS FROM {_INFO}.loads "
-        "WHERE CREATE_TIME >= '{since}' AND CREATE_TIME < '{until}' GROUP BY STATE, TYPE",
+        "SELECT count(*) AS ENDED, count(CASE WHEN STATE = 'CANCELLED' THEN 1 END) AS CANCELLED, "
+        f"coalesce(sum(FILTERED_ROWS), 0) AS FILTERED_ROWS FROM {_INFO}.loads "
+        "WHERE LOAD_FINISH_TIME >= '{since}' AND LOAD_FINISH_TIME < '{until}'",
+        "SELECT count(*) AS ENDED, count(CASE WHEN STATE = 'CANCELLED' THEN 1 END) AS CANCELLED "
+        f"FROM {_INFO}.loads "
+        "WHERE LOAD_FINISH_TIME >= '{since}' AND LOAD_FINISH_TIME < '{until}'",
+    ),
+    _ask(
+        "open_loads",
+        Every.SLOW,
+        "SELECT count(*) AS UNDONE, count(CASE WHEN STATE IN "
+        "('PENDING', 'BEGIN', 'QUEUEING', 'BEFORE_LOAD') THEN 1 END) AS WAITING "
+        f"FROM {_INFO}.loads WHERE STATE NOT IN ('FINISHED', 'CANCELLED')",
     ),
     _ask("be_compactions", Every.SLOW, f"SELECT * FROM {_INFO}.be_compactions"),
     _ask(
@@ -110,7 +129,8 @@ QUERIES = (
         "SELECT NAME, count(DISTINCT VALUE) AS SPELLINGS, group_concat(DISTINCT VALUE) AS EACH "
         f"FROM {_INFO}.be_configs GROUP BY NAME HAVING count(DISTINCT VALUE) > 1",
     ),
-    _ask("profiles", Every.SLOW, "SHOW PROFILELIST LIMIT 100"),
+    _ask("fe_configs", Every.SLOW, "ADMIN SHOW FRONTEND CONFIG", is_of_each=True),
+    _ask("profiles", Every.SLOW, "SHOW PROFILELIST LIMIT 1000"),
     _ask(
         "latencies",
         Every.SLOW,
@@ -365,6 +385,21 @@ METRICS = (
     ),
     _gauge("config_drift", "Settings that differ between backends", "",
         Place("be_configs", "NAME", Across.COUNT),
+    ),
+    _gauge("frontend_config_drift", "Settings that differ between frontends", "",
+        Place("fe_configs", "NAME", Across.COUNT),
+    ),
+    _gauge("loads_ended", "Loads of every kind that ended in the last window of five minutes", "",
+        Place("loads", "ENDED"),
+    ),
+    _gauge("loads_cancelled", "Of them cancelled, or failed", "", Place("loads", "CANCELLED")),
+    _gauge("loads_filtered_rows", "Rows that they left out for their quality", "",
+        Place("loads", "FILTERED_ROWS"),
+    ),
+    _gauge("loads_open", "Loads that have begun or wait", "", Place("open_loads", "UNDONE")),
+    _gauge("loads_waiting", "Of them waiting", "", Place("open_loads", "WAITING")),
+    _gauge("profiles", "Profiles of queries that the frontend that answers keeps", "",
+        Place("profiles", "QueryId", Across.COUNT),
     ),
 )  # fmt: skip
 

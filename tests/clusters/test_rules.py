@@ -119,7 +119,11 @@ CASES = {
     ),
     "unhealthy_tablets": above("unhealthy_tablets", 0, 1),
     "versions_differ": above("versions", 1, 2, 1),
-    "settings_differ": above("config_drift", 0, 1),
+    "settings_differ": Case(
+        {"config_drift": 0, "frontend_config_drift": 1},
+        {"config_drift": 0, "frontend_config_drift": 0},
+        {"config_drift": 0},
+    ),
 }
 
 

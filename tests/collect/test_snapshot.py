@@ -533,12 +533,18 @@ def test_numbers_of_queries() -> None:
             {"TABLE_SCHEMA": "a", "TABLE_NAME": "c", "TABLE_ROWS": None, "DATA_LENGTH": None},
         ],
         "be_configs": [],
+        "fe_configs": [{"NAME": "qe_max_connection", "SPELLINGS": "2", "EACH": "…"}],
+        "loads": [{"ENDED": "12", "CANCELLED": "2", "FILTERED_ROWS": "1000"}],
+        "open_loads": [{"UNDONE": "0", "WAITING": "0"}],
+        "profiles": [],
     }
     row = snapshot(run(look(answers))[0])
     assert (row["tablets"], row["replicas"], row["unhealthy_tablets"]) == (5076, 7126, 0)
     assert (row["running_queries"], row["pending_queries"]) == (1, 0)
     assert (row["tables"], row["table_bytes"], row["table_rows"]) == (2, 1000, 5)
-    assert row["config_drift"] == 0
+    assert (row["config_drift"], row["frontend_config_drift"]) == (0, 1)
+    loads = ("loads_ended", "loads_cancelled", "loads_filtered_rows", "loads_open", "profiles")
+    assert [row[name] for name in loads] == [12, 2, 1000, 0, 0]
     assert row["connections"] is None  # sessions of one frontend of two
     assert row["storage_bytes"] is None  # not asked
 

@@ -21,12 +21,12 @@ START = 1_790_000_000 * SECOND
 MISSING = {
     "2.2.5": {
         "compute_nodes", "routine_loads", "transactions", "partitions", "materialized_views",
-        "task_runs", "loads", "be_compactions", "be_configs", "profiles", "fe_metrics",
-        "be_metrics",
+        "task_runs", "loads", "open_loads", "be_compactions", "be_configs", "profiles",
+        "fe_metrics", "be_metrics",
     },
     "2.5.4": {
-        "routine_loads", "transactions", "partitions", "loads", "be_compactions", "be_configs",
-        "profiles", "fe_metrics", "be_metrics",
+        "routine_loads", "transactions", "partitions", "loads", "open_loads", "be_compactions",
+        "be_configs", "profiles", "fe_metrics", "be_metrics",
     },
     "3.1.7": {"transactions"},
     "3.3.10": {"transactions"},
