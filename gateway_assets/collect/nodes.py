@@ -64,6 +64,12 @@ def leader_of(nodes: list[Listed]) -> Listed | None:
     return next((each for each in nodes if each.role == "LEADER" and each.is_up), None)
 
 
+def cluster_id(nodes: list[Listed]) -> int | None:
+    """The number that a cluster gives itself when it is made; every frontend shows the same."""
+    numbers = (formats.whole(each.row.get("clusterid")) for each in nodes)
+    return next((number for number in numbers if number is not None and number > 0), None)
+
+
 def is_shared_data(answers: dict[str, list[Record]]) -> bool | None:
     """Whether data lies in object storage: only then have nodes workers. None without nodes."""
     rows = [*answers.get("backends", []), *answers.get("compute_nodes", [])]

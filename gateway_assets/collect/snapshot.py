@@ -18,7 +18,7 @@ from gateway_assets.collect.derived import derived
 from gateway_assets.collect.fitting import fitting
 from gateway_assets.collect.gauges import Seen, gauges
 from gateway_assets.collect.jobs import jobs
-from gateway_assets.collect.nodes import listed
+from gateway_assets.collect.nodes import Listed, cluster_id, listed
 from gateway_assets.collect.observed import Observed
 from gateway_assets.collect.sampled import sampled, started_at
 from gateway_assets.collect.series import metrics_of
@@ -55,12 +55,26 @@ def rows_of(observed: Observed, memory: Memory) -> tuple[Rows, Memory]:
     nodes = listed(observed.answers)
     seen = Seen(observed, nodes, metrics_of(observed, nodes))
     said: list[str] = []
+    memory = _of_this_cluster(nodes, memory, said)
     found: Rows = {}
     if observed.answers or seen.metrics:
         found, memory = _looked(seen, memory, said)
     row = fitting(collection_ticks.SOURCE, _tick(seen, said), [])
     found[collection_ticks.SOURCE.name] = [row] if row else []
     return found, memory
+
+
+def _of_this_cluster(nodes: list[Listed], memory: Memory, said: list[str]) -> Memory:
+    """What is remembered, unless it is of another cluster: one that was built anew under this name
+    has other counters, and perhaps the same names and numbers of nodes.
+    """
+    known, now = memory.get("cluster_id"), cluster_id(nodes)
+    if now is None or now == known:
+        return memory
+    if known is None:
+        return {**memory, "cluster_id": now}
+    said.append(f"this is another cluster (ClusterId {now}, was {known}): counters begin anew")
+    return {"cluster_id": now}
 
 
 def _looked(seen: Seen, memory: Memory, said: list[str]) -> tuple[Rows, Memory]:
@@ -92,6 +106,7 @@ def _looked(seen: Seen, memory: Memory, said: list[str]) -> tuple[Rows, Memory]:
         slow_queries.SOURCE: slow,
     }
     return {source.name: _fitted(source, each, said) for source, each in rows.items() if each}, {
+        "cluster_id": memory.get("cluster_id"),
         "taken": before if taken is None else taken,
         "counters": counters,
         "nodes": nodes.memory,

@@ -270,10 +270,14 @@ def test_trap_20_counters_beyond_what_a_float_holds() -> None:
 def test_growth_that_does_not_fit_is_null_and_said() -> None:
     one = look({"backends": [backend(1)]}, {BE1: page(be_load_bytes=1)})
     other = look({"backends": [backend(1)]}, {BE1: page(be_load_bytes=2**60)}, at=LATER)
-    rows = run(one, other)[1]
+    more = page(be_load_bytes=2**60 + 5)
+    last = look({"backends": [backend(1)]}, {BE1: more}, at=LATER + TICK)
+    _, rows, after = run(one, other, last)
     assert snapshot(rows)["load_bytes"] is None
     assert tick(rows)["status"] == "partial"
     assert "load_bytes is not an amount" in tick(rows)["errors"]
+    assert str(2**60 - 1) in tick(rows)["errors"]
+    assert (snapshot(after)["load_bytes"], tick(after)["errors"]) == (5, None)
 
 
 # Latency
@@ -517,6 +521,33 @@ def test_backends_of_a_real_3_3_10() -> None:
     assert row["disk_total_bytes"] == 6 * round(182.280 * GB)
     assert row["disk_max_pct"] == 58.35
     assert row["replicas"] == sum(int(each["TabletNum"] or 0) for each in rows)
+
+
+@pytest.mark.parametrize("is_named_alike", [True, False])
+def test_a_cluster_that_was_built_anew_begins_anew(is_named_alike: bool) -> None:
+    """Its counters are higher than the old one's, so nothing else tells."""
+    name = frontend(1)["Name"] if is_named_alike else "10.0.0.1_9010_1800000000001"
+    old, new = frontend(1), frontend(1, ClusterId="8", Name=name)
+    unknown = frontend(1, ClusterId="", Name=name)
+    looks = [
+        look({"frontends": [each], "backends": [back]}, {FE1: page(query_total=total)}, at=at)
+        for each, back, total, at in (
+            (old, backend(1), 1_000, START),
+            (new, backend(1, BackendId="77"), 9_000, LATER),
+            (unknown, backend(1, BackendId="77"), 9_040, LATER + TICK),
+            (new, backend(1, BackendId="77"), 9_100, LATER + 2 * TICK),
+        )
+    ]
+    rows = run(*looks)
+    assert [snapshot(each)["query_total"] for each in rows] == [None, None, 40, 60]
+    assert [snapshot(each)["resets"] for each in rows] == [None, None, 0, 0]
+    assert [tick(each)["errors"] for each in rows] == [
+        None,
+        "this is another cluster (ClusterId 8, was 7): counters begin anew",
+        None,
+        None,
+    ]
+    assert [row["error"] for row in rows[1]["node_samples"]] == [None, None]  # nobody has vanished
 
 
 # Answers in rows
