@@ -19,6 +19,7 @@ class Source(NamedTuple):
     version: int
     columns: tuple[Column, ...]
     about: str
+    is_private: bool = False  # rows hold what people wrote: files are for owner and group only
 
     @property
     def summed(self) -> tuple[str, ...]:

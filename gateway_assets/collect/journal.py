@@ -89,7 +89,8 @@ class Journal:
         text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
         with explained(self._path):
             make_directory(self._path.parent)
-            with partial.open("wb") as file:
+            partial.unlink(missing_ok=True)  # of a killed process, with whatever rights
+            with open(partial, "xb", opener=_own) as file:
                 file.write(text.encode())
                 file.flush()
                 os.fsync(file.fileno())
@@ -133,6 +134,11 @@ class Journal:
             folder = self._landing / source.name / day
             for partial in folder.glob(f".{landing_name(source, stamp)}.*{PARTIAL}"):
                 partial.unlink(missing_ok=True)
+
+
+def _own(path: str, flags: int) -> int:
+    """Statements of people are in it, and nobody else reads it."""
+    return os.open(path, flags, 0o600)
 
 
 def _files(content: dict[str, Any]) -> list[tuple[Source, Stamp, list[list[Any]]]]:

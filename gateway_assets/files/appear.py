@@ -17,6 +17,7 @@ from typing import BinaryIO
 from gateway_assets.errors import LandingError
 
 PARTIAL = ".partial"
+PUBLIC = 0o666  # what the process' umask leaves of it
 NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}  # vfat, some network mounts
 
 
@@ -31,8 +32,10 @@ def target_of(partial: Path) -> Path:
 
 
 @contextmanager
-def appearing(target: Path) -> Iterator[BinaryIO]:
+def appearing(target: Path, mode: int = PUBLIC) -> Iterator[BinaryIO]:
     """Open a file that appears under ``target`` when the block ends without an error.
+
+    It has at most the rights of ``mode``, from the first moment on.
 
     Raises FileExistsError when ``target`` exists, and LandingError with a hint when the
     directory cannot be written or the disk is full.
@@ -40,9 +43,9 @@ def appearing(target: Path) -> Iterator[BinaryIO]:
     partial = partial_path(target)
     with explained(target):
         make_directory(target.parent)
-        file = partial.open("xb")
+        partial.touch(mode, exist_ok=False)
         try:
-            with file:
+            with partial.open("wb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())

@@ -23,12 +23,13 @@ from typing import Any, NamedTuple
 
 from gateway_assets import clock
 from gateway_assets.errors import DamagedFile
-from gateway_assets.files.appear import PARTIAL, appearing, publish, target_of
+from gateway_assets.files.appear import PARTIAL, PUBLIC, appearing, publish, target_of
 from gateway_assets.model import misfit
 from gateway_assets.source import Source
 
 MAX_BYTES = 256 * 2**20
 SUFFIXES = (".ndjson", ".ndjson.gz")
+PRIVATE = 0o640  # the loader may be another user of the same group
 
 Row = tuple[Any, ...]
 
@@ -112,7 +113,7 @@ def land(
     places = [names.index(column) for column in source.summed]
     totals = [0] * len(places)
     count = crc = size = 0
-    with appearing(path) as file:
+    with appearing(path, PRIVATE if source.is_private else PUBLIC) as file:
         for number, record in enumerate(_chain(header, names, rows)):
             line = _encode(record)
             file.write(line)

@@ -42,4 +42,5 @@ SOURCE = Source(
         _text("digest", "The same for statements that differ in constants only"),
         _text("statement", "The first 2,000 characters of it"),
     ),
+    is_private=True,
 )

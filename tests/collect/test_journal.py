@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from gateway_assets.collect.tick import SOURCES
 from gateway_assets.errors import LandingError
 from gateway_assets.files.landing import landing_files, read_landing
+from gateway_assets.sources import slow_queries
 from tests.collect.killed import LATENCIES, TICKS, landed, opened, ticked
 
 
@@ -57,6 +60,34 @@ def test_a_source_that_has_grown_lands_as_it_was(tmp_path: Path) -> None:
     (younger, _) = landing_files(tmp_path / "landing", SOURCES[TICKS])
     assert '"interval_seconds"' not in younger.read_text()
     assert len(read_landing(younger, SOURCES[TICKS]).rows) == 1
+
+
+@pytest.mark.parametrize(("mask", "landed_mode"), [(0o000, 0o640), (0o022, 0o640), (0o077, 0o600)])
+def test_statements_of_people_are_not_for_everyone(
+    tmp_path: Path, mask: int, landed_mode: int
+) -> None:
+    """The journal is its owner's alone; the loader may be another user of the group."""
+    source = SOURCES[slow_queries.SOURCE.name]
+    values = {"time": 7, "cluster": "c", "query_id": "q", "milliseconds": 5, "statement": "SELECT"}
+    row = tuple(values.get(column.name) for column in source.columns)
+    tick = ticked(0)
+    (tmp_path / "collect").mkdir()
+    (tmp_path / "collect" / "journal.json.partial").touch(0o644)
+    before = os.umask(mask)
+    try:
+        journal = opened(tmp_path)
+        journal.keep(tick._replace(rows={**tick.rows, source.name: [row]}))
+    finally:
+        os.umask(before)
+    assert mode(tmp_path / "collect" / "journal.json") == 0o600
+    (path,) = landing_files(tmp_path / "landing", source)
+    assert mode(path) == landed_mode
+    (other,) = landing_files(tmp_path / "landing", SOURCES[TICKS])
+    assert mode(other) == 0o666 & ~mask
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 def test_what_a_killed_process_had_begun_does_not_stay(tmp_path: Path) -> None:
