@@ -1,7 +1,8 @@
 """``gateway up``: capture, collector, Dagster's UI and daemon together, in the foreground.
 
-What dies is started again after a pause; Ctrl-C or SIGTERM stops all. Should this process itself
-be killed, the kernel ends the others.
+What dies is started again after a pause; Ctrl-C or SIGTERM stops all. A collector is not started
+while another one has the data directory. Should this process itself be killed, the kernel ends the
+others.
 """
 
 from __future__ import annotations
@@ -22,10 +23,13 @@ import click
 
 from gateway_assets.cli.dagster import DEFINITIONS, environment
 from gateway_assets.collect.config import clusters_of
-from gateway_assets.errors import UsageError
+from gateway_assets.collect.loop import lock_of
+from gateway_assets.errors import Busy, UsageError
+from gateway_assets.files.lock import is_held
 from gateway_assets.settings import Settings
 
 PAUSES = (1, 2, 5, 10, 30)
+BUSY_SECONDS = 10  # between two looks at whether another process has ended
 STOP_SECONDS = 20
 STEADY_SECONDS = 60
 PR_SET_PDEATHSIG = 1
@@ -47,8 +51,9 @@ def up(settings: Settings, no_capture: bool) -> None:
       GATEWAY_CAPTURE_BACKEND=iftop GATEWAY_CAPTURE_INTERFACE=eth0 gateway up
     """
     _check_port(settings)
+    locks = {"collect": lock_of(settings.data_dir)}
     services = [
-        _Service(name, command, environment(settings))
+        _Service(name, command, environment(settings), locks.get(name))
         for name, command in commands(settings).items()
         if not (no_capture and name == "capture")
     ]
@@ -92,10 +97,16 @@ def commands(settings: Settings) -> dict[str, list[str]]:
 
 
 class _Service:
-    """One child process, its log lines and its restarts."""
+    """One child process, its log lines and its restarts.
 
-    def __init__(self, name: str, command: Sequence[str], env: dict[str, str]) -> None:
+    ``lock`` is held by whoever does its work, if that must be one process only.
+    """
+
+    def __init__(
+        self, name: str, command: Sequence[str], env: dict[str, str], lock: Path | None = None
+    ) -> None:
         self._name, self._command, self._env = name, command, env
+        self._lock, self._is_waiting = lock, False
         self._process: subprocess.Popen[str] | None = None
         self._deaths = 0
         self._started = 0.0
@@ -108,13 +119,22 @@ class _Service:
             status = self._process.poll()
             if status is None:
                 return
+            if status == Busy.exit_code and self._lock:
+                say(self._name, "left to the other process; starts when that has ended")
+                self._process, self._due, self._is_waiting = None, now + BUSY_SECONDS, True
+                return
             steady = now - self._started > STEADY_SECONDS
             self._deaths = 0 if steady else min(self._deaths + 1, len(PAUSES) - 1)
             pause = PAUSES[self._deaths]
             say(self._name, f"ended with status {status}; starting it again in {pause} s")
             self._process, self._due = None, now + pause
-        if now >= self._due:
-            self._start(now)
+        if now < self._due:
+            return
+        if self._is_waiting and self._lock and is_held(self._lock):
+            self._due = now + BUSY_SECONDS
+            return
+        self._is_waiting = False
+        self._start(now)
 
     def ask_to_stop(self) -> None:
         if self._process and self._process.poll() is None:
@@ -145,8 +165,10 @@ class _Service:
         threading.Thread(target=self._relay, args=(self._process,), daemon=True).start()
 
     def _relay(self, process: subprocess.Popen[str]) -> None:
-        for line in process.stdout or ():
-            say(self._name, line.rstrip())
+        assert process.stdout
+        with process.stdout as lines:
+            for line in lines:
+                say(self._name, line.rstrip())
 
 
 def say(name: str, text: str) -> None:

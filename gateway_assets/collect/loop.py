@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 
 from gateway_assets import clock
 from gateway_assets.collect.config import Cluster
@@ -21,6 +22,11 @@ _ATTENTION = 0.5  # seconds between two looks at the clock and at signals
 MOST_BACK = clock.HOUR
 
 
+def lock_of(data_dir: Path) -> Path:
+    """Held by the one process that collects into a data directory."""
+    return data_dir / "collect" / ".lock"
+
+
 class Stop:
     """Asked for by a signal, looked at by the loop."""
 
@@ -33,7 +39,7 @@ class Stop:
 
 def run(clusters: Sequence[Cluster], settings: Settings, stop: Stop) -> None:
     """Collect until ``stop``. Raises Busy when another process collects into this directory."""
-    with exclusive(settings.data_dir / "collect" / ".lock", "gateway collect"):
+    with exclusive(lock_of(settings.data_dir), "gateway collect"):
         journal = _resumed(settings)
         say(f"{len(clusters)} clusters, every {settings.collect_interval_seconds} s")
         with closing(Ticker(clusters, settings)) as ticker:
@@ -47,7 +53,7 @@ def run(clusters: Sequence[Cluster], settings: Settings, stop: Stop) -> None:
 
 def once(clusters: Sequence[Cluster], settings: Settings) -> Ticked:
     """One tick, now, that asks everything. Raises Busy, and LandingError when it is lost."""
-    with exclusive(settings.data_dir / "collect" / ".lock", "gateway collect"):
+    with exclusive(lock_of(settings.data_dir), "gateway collect"):
         journal = _resumed(settings)
         moment = clock.now() // clock.SECOND * clock.SECOND
         with closing(Ticker(clusters, settings)) as ticker:

@@ -6,9 +6,16 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from gateway_assets.cli import up
 from gateway_assets.cli.up import commands
+from gateway_assets.collect.loop import lock_of
+from gateway_assets.files.lock import exclusive, is_held
 from gateway_assets.settings import load_settings
 from gateway_assets.simulated.cluster import SimulatedCluster
 
@@ -101,3 +108,40 @@ def test_the_process_stays_light() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_second_collector_waits_for_the_first_one_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is said once, and nothing is started meanwhile."""
+    monkeypatch.setattr(up, "BUSY_SECONDS", 0.01)
+    command = [sys.executable, "-m", "tests.collect.command", "--data-dir", str(tmp_path)]
+    lock = lock_of(tmp_path)
+    assert not is_held(lock)
+    with SimulatedCluster(1, 1, real_time=True) as simulated:
+        declare(tmp_path, simulated)
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "GATEWAY_COLLECT_INTERVAL_SECONDS": "1"}
+        service = up._Service("collect", [*command, "collect"], env, lock)
+        try:
+            with exclusive(lock, "gateway collect"):
+                assert is_held(lock)
+                keep(service, lambda: service._is_waiting)
+                for _ in range(100):
+                    service.keep_running()
+                    assert service._process is None
+                    time.sleep(0.005)
+            landing = tmp_path / "landing" / "collection_ticks"
+            keep(service, lambda: any(landing.glob("*/*/*/*.ndjson")))
+        finally:
+            service.ask_to_stop()
+            service.wait()
+    said = capsys.readouterr().out
+    assert said.count("already running") == said.count("starts when that has ended") == 1
+
+
+def keep(service: up._Service, until: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not until():
+        assert time.monotonic() < end
+        service.keep_running()
+        time.sleep(0.05)
