@@ -315,7 +315,7 @@ class Watched:
         jobs = {address: partial(self._own_settings, address, query, look) for address in addresses}
         done = in_parallel(jobs, self._limits.nodes, look.deadline)
         known = {address: rows for address, rows in done.items() if rows is not None}
-        if len(known) == len(jobs):
+        if known and len(known) == len(jobs):
             look.answers[query.name] = differing(known)
 
     def _own_settings(self, frontend: str, query: Query, look: _Look) -> list[Record] | None:
