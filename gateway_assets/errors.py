@@ -10,7 +10,11 @@
     ├── ArchiveError                  7   a day cannot be archived or restored
     │   └── ArchiveDamaged                a Parquet file is missing or not what the manifest says
     ├── QueryError                    8   a query is refused or fails
-    └── Busy                          9   another process holds what is needed; try again later
+    ├── Busy                          9   another process holds what is needed; try again later
+    ├── FrameError                   10   a frame log cannot be used
+    │   └── FramesUnavailable             it cannot be read or written now; try again later
+    └── PullError                    11   a table of another server cannot be read
+        └── PullUnavailable               its server does not answer; try again later
 
 An error says what went wrong and where, and carries a hint: what to do next, where possible a
 command to type. ``transient`` tells a scheduler whether the same call may succeed later.
@@ -72,4 +76,20 @@ class QueryError(GatewayError):
 
 class Busy(GatewayError):
     exit_code = 9
+    transient = True
+
+
+class FrameError(GatewayError):
+    exit_code = 10
+
+
+class FramesUnavailable(FrameError):
+    transient = True
+
+
+class PullError(GatewayError):
+    exit_code = 11
+
+
+class PullUnavailable(PullError):
     transient = True

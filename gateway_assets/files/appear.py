@@ -92,7 +92,7 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-_HINTS = {
+HINTS = {
     errno.ENOSPC: "the disk is full: free space, then run the same command again",
     errno.EDQUOT: "the disk quota is used up: free space, then run the same command again",
     errno.EACCES: "check the owner and mode of the data directory, or set GATEWAY_DATA_DIR",
@@ -109,7 +109,7 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _HINTS:
+        if error.errno not in HINTS:
             raise
         what = f"cannot write {path}: {os.strerror(error.errno)}"
-        raise LandingError(what, hint=_HINTS[error.errno]) from error
+        raise LandingError(what, hint=HINTS[error.errno]) from error
