@@ -17,11 +17,12 @@ from gateway_assets.archive.source import Source
 from gateway_assets.archive.visible import visible
 from gateway_assets.errors import ArchiveError, UsageError
 from gateway_assets.files.appear import explained, partial_path, sync_directory
-from gateway_assets.hot.sql import Fragment, sql
+from gateway_assets.hot.sql import Fragment, quoted, sql
 from gateway_assets.hot.store import reading, translated
 from gateway_assets.progress import Progress, silent
 from gateway_assets.settings import Settings
 from gateway_assets.tiers.catalog import Declared, open_database, tiered
+from gateway_assets.tiers.reflect import affinity
 from gateway_assets.tiers.tiered import Tiered
 
 CHUNK = 5_000
@@ -53,8 +54,7 @@ def copy_out(
 def _fill(source: Source, copy: sqlite3.Connection, progress: Progress) -> int:
     table = source.table
     tolerate(source.connection)
-    names = [field.name for field in table.fields if not field.generated]
-    copy.execute(table.shape.create)
+    names = _create(copy, table)
     total, put = 0, 0
     copy.execute("BEGIN")
     with reading(source.connection):
@@ -70,6 +70,19 @@ def _fill(source: Source, copy: sqlite3.Connection, progress: Progress) -> int:
     if sum(map(_fingerprint, copy.execute(query))) != put:
         raise ArchiveError(f"the copy of {table.name} differs", hint="check the disk")
     return total
+
+
+def _create(copy: sqlite3.Connection, table: Tiered) -> list[str]:
+    """Make the table, with columns of its own for what a view adds; the columns to fill."""
+    copy.execute(table.shape.create)
+    query = "SELECT strict FROM pragma_table_list(?) WHERE schema = 'main'"
+    (strict,) = copy.execute(query, (table.table,)).fetchone()
+    for field in table.added_fields:
+        column = f"{quoted(field.name)} {'ANY' if strict else affinity(field.declared)}"
+        alter = "ALTER TABLE {table} ADD COLUMN {column}"
+        copy.execute(sql(alter, table=table.table, column=Fragment(column)))
+    own = [field for field in table.table_fields if not field.generated]
+    return [field.name for field in (*own, *table.added_fields)]
 
 
 def _insert(copy: sqlite3.Connection, table: Tiered, names: list[str], chunk: list[Row]) -> None:
@@ -109,9 +122,9 @@ def _all_rows(
             (tuple(row[place] for place in places) for row in rows),
         )
     query = sql(
-        "SELECT {names} FROM {table} WHERE {visible}",
+        "SELECT {names} FROM {rows} WHERE {visible}",
         names=names,
-        table=table.table,
+        rows=table.rows,
         visible=visible(source.connection, table),
     )
     yield (len(files) + 1, len(files) + 1), names, iter(source.connection.execute(query))

@@ -475,13 +475,15 @@ class UniversalArchiver:
         self, connection: sqlite3.Connection, declared: Declared, batch_size: int | None
     ) -> Source:
         settings = self._settings
+        table = tiered(connection, declared, settings)
+        pause = settings.archive_pause_ms / 1000
         return Source(
             connection,
-            tiered(connection, declared, settings),
+            table,
             self._root,
             batch_size or settings.archive_batch_size,
             settings.archive_memory // 8,
-            Pace(settings.archive_pause_ms / 1000, settings.archive_cpu_percent),
+            Pace(pause, settings.archive_cpu_percent, table.chunk_rows),
         )
 
     @contextmanager

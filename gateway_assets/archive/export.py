@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,8 +31,8 @@ from gateway_assets.errors import ArchiveError
 from gateway_assets.files.appear import explained, make_directory, partial_path, sync_directory
 from gateway_assets.hot.dirty import dirty_days
 from gateway_assets.hot.store import reading, writing
+from gateway_assets.tiers.described import columns_now
 from gateway_assets.tiers.fields import Misfit
-from gateway_assets.tiers.reflect import column_names
 
 CHANGED_TRIES = 3
 
@@ -89,6 +90,8 @@ def _write(source: Source, day: int, partial: Path) -> Facts:
         try:
             with reading(source.connection), partial.open("wb") as file:
                 write_parquet(file, taker.passing(visible_rows(source, day)), source.table.fields)
+                if source.table.view:
+                    _check_shown(source, day, taker)
                 file.flush()
                 os.fsync(file.fileno())
             return taker.taken(day, source.table.time_field)
@@ -96,6 +99,19 @@ def _write(source: Source, day: int, partial: Path) -> Facts:
             source.table = source.table.wider(misfit)
         except UndecodableText:
             tolerate(source.connection)
+
+
+def _check_shown(source: Source, day: int, taker: FactsTaker) -> None:
+    """A view is written by people: one that misses a row, doubles or alters it would have rows
+    deleted of which the archive has no copy. Call it in the snapshot that the rows were read in.
+    """
+    table = replace(source.table, view="", fields=source.table.table_fields)
+    rows = hashed(visible_rows(replace(source, table=table), day), table.fields)
+    if rows != (taker.rows, taker.content_hash(table.fields)):
+        raise ArchiveError(
+            f"view {source.table.view} does not show each of the day's rows exactly once, as it is",
+            hint="nothing of the day was moved; see: gateway archive status",
+        )
 
 
 def visible_rows(source: Source, day: int) -> Iterator[pa.RecordBatch]:
@@ -121,7 +137,7 @@ def _publish(source: Source, day: int, number: int, facts: Facts, names: tuple[P
         if table.own and day in dirty_days(connection, table.own):
             raise CalledOff  # pruned before they were rolled up, late rows would not count
         check_guarded(connection, table)
-        if column_names(connection, table.table) != [field.name for field in table.fields]:
+        if columns_now(connection, table.table, table.view) != [f.name for f in table.fields]:
             raise CalledOff  # a column came, and perhaps values; the next run knows it
         version = manifest.save_schema(connection, table)
         manifest.fill(

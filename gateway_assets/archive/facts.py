@@ -49,8 +49,9 @@ class FactsTaker:
             first, last = ends.min, ends.max + 1
         return Facts(self.rows, self._columns, self.content_hash(), first, last - 1)
 
-    def content_hash(self) -> str:
-        return self._hash.hexdigest()
+    def content_hash(self, fields: Sequence[Field] | None = None) -> str:
+        """Of all columns, or of the first ones only."""
+        return self._hash.hexdigest(None if fields is None else len(arrow_schema(fields)))
 
 
 def hashed(batches: Iterable[pa.RecordBatch], fields: Sequence[Field]) -> tuple[int, str]:
@@ -93,9 +94,10 @@ class ContentHash:
             for stream, piece in zip(streams, _pieces(column), strict=True):
                 stream.update(piece)
 
-    def hexdigest(self) -> str:
+    def hexdigest(self, columns: int | None = None) -> str:
+        """Of all columns, or of so many, as if there were no others."""
         whole = hashlib.sha256()
-        for streams in self._streams:
+        for streams in self._streams[:columns]:
             for stream in streams:
                 whole.update(stream.digest())
         return whole.hexdigest()

@@ -4,6 +4,11 @@ Measured (``bench/tiering.py writer``): with transactions of about 6 ms and gaps
 insert beside a whole archive waits 24 to 32 ms at the 99th percentile. Its longest wait is for what
 cannot be cut in pieces: creating the time index, and VACUUM. Time spent on files between two
 transactions is a gap, too.
+
+Rows go in the order of their times. Where a table is kept in another order, those of a moment lie
+on as many pages as those of an hour, and each transaction writes all of these pages. A million rows
+of 5,000 series, kept by series, left in 200 transactions that wrote 12.6 GB; with 50,000 rows as
+``least_rows``, in 20 that wrote 1.5 GB.
 """
 
 from __future__ import annotations
@@ -19,8 +24,9 @@ MOST_OWED = 2  # pauses
 class Pace:
     """How many rows to move in the next transaction, and how long to leave others before it."""
 
-    def __init__(self, pause: float = 0.01, cpu_percent: int = 100) -> None:
-        self.rows = FIRST_ROWS
+    def __init__(self, pause: float = 0.01, cpu_percent: int = 100, least_rows: int = 0) -> None:
+        self.rows = max(FIRST_ROWS, least_rows)
+        self._least = least_rows
         self.locked = 0.0  # seconds of write lock, all together
         self.longest = 0.0
         self._gap = pause / LOCK_SECONDS  # seconds to leave for one of locking
@@ -64,6 +70,6 @@ class Pace:
 
     def _adapt(self, seconds: float) -> None:
         if seconds > LOCK_SECONDS:
-            self.rows = max(LEAST_ROWS, int(self.rows * LOCK_SECONDS / seconds))
+            self.rows = max(LEAST_ROWS, self._least, int(self.rows * LOCK_SECONDS / seconds))
         elif seconds < LOCK_SECONDS / GROWTH:
-            self.rows = min(MOST_ROWS, int(self.rows * GROWTH) + 1)
+            self.rows = max(self._least, min(MOST_ROWS, int(self.rows * GROWTH) + 1))

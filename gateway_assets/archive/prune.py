@@ -20,7 +20,7 @@ from gateway_assets.archive.known import remember
 from gateway_assets.archive.manifest import ArchiveFile
 from gateway_assets.archive.parquet import read_batches
 from gateway_assets.archive.reading import UndecodableText, batches, tolerate
-from gateway_assets.archive.rows import raw_rows
+from gateway_assets.archive.rows import arrow_schema, raw_rows
 from gateway_assets.archive.source import Source
 from gateway_assets.archive.verify import damage
 from gateway_assets.errors import ArchiveDamaged, ArchiveError
@@ -116,14 +116,18 @@ def _compare(source: Source, file: ArchiveFile) -> None:
 
 def _is_same(source: Source, file: ArchiveFile) -> bool:
     fields = source.fields_of(file)
-    now = {field.id: field.name for field in source.table.fields}
+    # What a view adds may have changed since; the file keeps what it was.
+    now = {field.id: field.name for field in source.table.table_fields}
     there = [place for place, field in enumerate(fields) if field.id in now]
     kept = [fields[place] for place in there]
     query = _hidden_query(source.table, file, [now[field.id] for field in kept])
     hot = batches(source.connection.execute(*query), kept, source.batch_size, source.memory)
-    if len(kept) == len(fields) and file.hidden_from == file.day_from:
-        return hashed(hot, fields) == (file.rows, file.content_hash)
     cold = read_batches(file.below(source.root), fields)
+    if file.hidden_from == file.day_from:
+        if len(kept) == len(fields):
+            return hashed(hot, fields) == (file.rows, file.content_hash)
+        names = arrow_schema(kept).names
+        return hashed(hot, kept) == hashed((batch.select(names) for batch in cold), kept)
     return _is_subsequence(
         (row for batch in hot for row in raw_rows(batch, kept)),
         (tuple(row[place] for place in there) for batch in cold for row in raw_rows(batch, fields)),

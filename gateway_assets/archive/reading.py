@@ -33,9 +33,9 @@ def day_query(
     """The visible rows of a day that may leave, in the order of the file."""
     condition, params = table.on_day(day)
     query = sql(
-        "SELECT {columns} FROM {table} WHERE {condition} AND {visible} ORDER BY {order}",
+        "SELECT {columns} FROM {rows} WHERE {condition} AND {visible} ORDER BY {order}",
         columns=[field.name for field in table.fields],
-        table=table.table,
+        rows=table.rows,
         condition=condition,
         visible=visible(connection, table),
         order=table.order,

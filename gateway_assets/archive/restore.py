@@ -116,7 +116,7 @@ def _columns(source: Source, file: ArchiveFile) -> tuple[_Columns, Sequence[Fiel
     now = {field.id for field in source.table.fields}
     facts = file.columns
     for field in fields:
-        if field.id not in now and facts[field.name]["nulls"] < file.rows:
+        if field.id not in now and not field.generated and facts[field.name]["nulls"] < file.rows:
             raise ArchiveError(
                 f"{file.path} has values of column {field.name}, which {source.table.name} no "
                 "longer has",

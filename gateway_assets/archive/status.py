@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass, field
 
 from gateway_assets import clock
@@ -67,7 +68,30 @@ def status(declared: Declared, settings: Settings) -> Status:
         )
         what, hint = obstacle(source)
         found.problems = [*_problems(found), *([f"{what} ({hint})"] if what else [])]
+        if table.view:
+            found.problems += _misshown(connection, table)
     return found
+
+
+def _misshown(connection: sqlite3.Connection, table: Tiered) -> list[str]:
+    """What is wrong with the view that a table is read through, if anything is."""
+    shown = "gateway_archive_shown"  # a name that means nothing else in the query
+    same = " AND ".join(
+        f"{shown}.{quoted(column.name)} IS {quoted(table.table)}.{quoted(column.name)}"
+        for column in table.shape.columns
+    )
+    query = sql(
+        "SELECT count(*) FROM {table} "
+        "WHERE (SELECT count(*) FROM {view} AS {shown} WHERE {same}) <> 1",
+        table=table.table,
+        view=table.view,
+        shown=shown,
+        same=Fragment(same),
+    )
+    (rows,) = connection.execute(query).fetchone()
+    what = f"view {table.view} does not show {rows:,} rows exactly once, as they are"
+    why = "answers are wrong, and their days are not archived; correct the view"
+    return [f"{table.name}: {what}: {why}"] if rows else []
 
 
 def _staying(source: Source) -> tuple[int, int]:

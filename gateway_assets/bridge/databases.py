@@ -19,6 +19,7 @@ from gateway_assets.bridge.dialects import is_like
 from gateway_assets.bridge.index import FileIndex
 from gateway_assets.hot.store import reading
 from gateway_assets.settings import Settings, config_file
+from gateway_assets.tiers.built_in import built_in_lines, existing
 from gateway_assets.tiers.catalog import Declared, catalog, find, open_database, tiered
 from gateway_assets.tiers.tiered import Tiered
 
@@ -148,10 +149,9 @@ class Databases:
         self._read: object = None
 
     def catalog(self) -> tuple[Declared, ...]:
-        """All declared tables; their files are read again when they changed."""
-        now = tuple(
-            _changed(path) for path in (config_file(), self._settings.data_dir / "tables.toml")
-        )
+        """All declared tables; looked up again when their files changed or came."""
+        files = (config_file(), self._settings.data_dir / "tables.toml")
+        now = (*map(_changed, files), existing(built_in_lines(self._settings)))
         if now != self._read:
             self._catalog, self._read = catalog(self._settings), now
         return self._catalog

@@ -165,7 +165,7 @@ class Lookups:
         query = sql(
             "SELECT {columns} FROM {table} WHERE ({where}) AND {visible}",
             columns=Fragment(", ".join(columns)),
-            table=table.table,
+            table=table.rows,
             where=Fragment(where.text),
             visible=visible(connection, table),
         )
@@ -243,7 +243,7 @@ class Lookups:
         query = sql(
             "SELECT count(*){odd_ones} FROM {table} WHERE ({where}) AND {visible}",
             odd_ones=Fragment(odd_ones),
-            table=table.table,
+            table=table.rows,
             where=Fragment(where.text),
             visible=visible(connection, table),
         )

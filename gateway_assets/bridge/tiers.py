@@ -176,7 +176,7 @@ def count_visible(connection: sqlite3.Connection, table: Tiered, need: Need) -> 
     condition, params = within(table, need)
     query = sql(
         "SELECT count(*) FROM {table} WHERE {condition} AND {visible}",
-        table=table.table,
+        table=table.rows,
         condition=condition,
         visible=visible(connection, table),
     )
@@ -195,7 +195,7 @@ def visible_rows(
         query = sql(
             "SELECT {columns} FROM {table} WHERE {condition} AND {visible}",
             columns=[field.name for field in fields],
-            table=table.table,
+            table=table.rows,
             condition=condition,
             visible=visible(connection, table),
         )

@@ -52,7 +52,8 @@ def application_table(declared: Declared, settings: Settings) -> dg.AssetSpec:
         group_name=HOT_GROUP,
         kinds={"sqlite"},
         owners=OWNERS,
-        description=f"Table of `{declared.database.name}`, written by its own application.",
+        description=declared.about
+        or f"Table of `{declared.database.name}`, written by its own application.",
         metadata=_metadata(declared, settings, str(declared.database)),
     )
 

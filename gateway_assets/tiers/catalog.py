@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,8 @@ from gateway_assets.settings import Settings
 from gateway_assets.table import TIME, Table
 from gateway_assets.tables import TABLES
 from gateway_assets.tables import hot_days as hot_days_of
+from gateway_assets.tiers.built_in import MAKERS, Maker, built_in_lines, existing
+from gateway_assets.tiers.described import described
 from gateway_assets.tiers.drift import Drift, drift
 from gateway_assets.tiers.fields import Field, from_json
 from gateway_assets.tiers.guess import guessed_fields, time_column, time_format
@@ -43,30 +45,40 @@ class Declared:
         return self.source if isinstance(self.source, Table) else None
 
     @property
+    def about(self) -> str:
+        return self.source.about
+
+    @property
     def priority(self) -> int:
         return 0 if isinstance(self.source, Table) else self.source.priority
 
 
-def catalog(settings: Settings) -> tuple[Declared, ...]:
-    """Own tables, then declared lines in order of priority."""
+def catalog(settings: Settings, makers: Sequence[Maker] = MAKERS) -> tuple[Declared, ...]:
+    """Own tables, those of the hot database first, then users' lines in order of priority."""
     own = [Declared(table.name, settings.hot_database, table) for table in TABLES]
-    names = {table.name for table in TABLES}
+    built_in = built_in_lines(settings, makers)
+    names = {table.name for table in TABLES} | {line.name.lower() for line in built_in}
     lines = table_lines(settings)
-    places: dict[tuple[Path, str], str] = {}
+    places = {_place(line): line.name for line in built_in}
     for line in lines:
-        place = (line.database, line.in_database.lower())
+        if line.name.lower() in names:
+            raise ConfigError(
+                f"{line.file}: table {line.name!r} is one of this project's own",
+                hint=f'give it another name, and table = "{line.in_database}"',
+            )
+        place = _place(line)
         if place in places:
             raise ConfigError(
                 f"tables {places[place]!r} and {line.name!r} are the same table",
                 hint="rows that one lets go would be missing for the other: remove a line",
             )
         places[place] = line.name
-        if line.name.lower() in names:
-            raise ConfigError(
-                f"{line.file}: table {line.name!r} is one of this project's own",
-                hint=f'give it another name, and table = "{line.in_database}"',
-            )
-    return (*own, *(Declared(line.name, line.database, line) for line in lines))
+    declared = (*existing(built_in), *lines)
+    return (*own, *(Declared(line.name, line.database, line) for line in declared))
+
+
+def _place(line: TableLine) -> tuple[Path, str]:
+    return line.database.resolve(), line.in_database.lower()
 
 
 def find(settings: Settings, wanted: Any, database: Path | None = None) -> Declared:
@@ -215,12 +227,14 @@ def _own(
 def _foreign(connection: sqlite3.Connection, declared: Declared, line: TableLine) -> Tiered:
     table = line.in_database
     shape = reflect(connection, table)
+    seen = described(connection, shape, line.view) if line.view else shape
+    rows = line.view or table
     time = time_column(shape, line.time)
     stored = stored_schema(connection, line.name)
     if stored:
         version, content = stored
         written = FORMATS[line.time_format or content["time_format"]]
-        now = drift(connection, table, shape, content["fields"], content["dropped"])
+        now = drift(connection, rows, seen, content["fields"], content["dropped"])
     else:
         version = 0
         written = (
@@ -228,7 +242,7 @@ def _foreign(connection: sqlite3.Connection, declared: Declared, line: TableLine
             if line.time_format
             else time_format(connection, table, time, is_integer=_is_integer(shape, time))
         )
-        now = Drift(guessed_fields(connection, table, shape, time, written), (), ())
+        now = Drift(guessed_fields(connection, rows, seen, time, written), (), ())
     _check(line, shape)
     return Tiered(
         name=line.name,
@@ -251,6 +265,8 @@ def _foreign(connection: sqlite3.Connection, declared: Declared, line: TableLine
         dedup_days=line.dedup_days,
         fire_triggers=line.triggers == "fire",
         about=line.about,
+        view=line.view,
+        chunk_rows=line.chunk_rows,
     )
 
 

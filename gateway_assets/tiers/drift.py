@@ -47,7 +47,7 @@ def drift(
             field = field._replace(default=_default(connection, column))
             following += 1
             changes.append(f"column {column.name} was added")
-        fields.append(field._replace(name=column.name))
+        fields.append(field._replace(name=column.name, generated=column.generated))
     kept = {field.id for field in fields}
     lost = tuple(field for field in known if field.id not in kept)
     changes += [f"column {field.name} was dropped" for field in lost]

@@ -144,19 +144,16 @@ def _format_of(values: list[Any]) -> TimeFormat | None:
 
 def _sample(connection: sqlite3.Connection, table: str, column: str) -> list[Any]:
     """Values from the table's first and last rows, without NULLs, never reading it all."""
-    order = Fragment("rowid")
-    try:
-        connection.execute(sql("SELECT rowid FROM {table} LIMIT 0", table=table))
-    except sqlite3.OperationalError:
-        order = Fragment("1")  # WITHOUT ROWID: in the order of its key
+    # Views, and tables WITHOUT ROWID, have no order that costs nothing: their first rows must do.
+    orders = ("ORDER BY rowid", "ORDER BY rowid DESC") if _has_rowid(connection, table) else ("",)
     values = []
-    for direction in ("ASC", "DESC"):
+    for order in orders:
         query = sql(
-            "SELECT {column} FROM (SELECT {column} FROM {table} ORDER BY {order} LIMIT ?) "
+            "SELECT {column} FROM (SELECT {column} FROM {table} {order} LIMIT ?) "
             "WHERE {column} IS NOT NULL LIMIT ?",
             column=column,
             table=table,
-            order=Fragment(f"{order} {direction}") if order == "rowid" else order,
+            order=Fragment(order),
         )
         try:
             values += [v for (v,) in connection.execute(query, (LOOKED_AT, SAMPLE_ROWS))]
@@ -169,3 +166,8 @@ def _sample(connection: sqlite3.Connection, table: str, column: str) -> list[Any
             )
             values += [v for (v,) in connection.execute(raw, (SAMPLE_ROWS,))]
     return values
+
+
+def _has_rowid(connection: sqlite3.Connection, table: str) -> bool:
+    query = "SELECT type = 'table' AND NOT wr FROM pragma_table_list(?) WHERE schema = 'main'"
+    return bool(connection.execute(query, (table,)).fetchone()[0])

@@ -97,7 +97,7 @@ def reflect(connection: sqlite3.Connection, table: str) -> Shape:
     ).fetchone()
     if kind != "table":
         raise ConfigError(f"{table!r} is a {kind} table", hint="only ordinary tables can be tiered")
-    columns = _columns(connection, table)
+    columns = live_columns(connection, table)
     rowid = "" if without_rowid else _rowid(columns)
     key = tuple(
         column.name for column in sorted(columns, key=lambda c: c.key_place) if column.key_place
@@ -122,7 +122,11 @@ def reflect(connection: sqlite3.Connection, table: str) -> Shape:
     )
 
 
-def _columns(connection: sqlite3.Connection, table: str) -> tuple[LiveColumn, ...]:
+def live_columns(connection: sqlite3.Connection, table: str) -> tuple[LiveColumn, ...]:
+    """The columns of a table or view as they are now.
+
+    A view's columns have the types of the columns they show; what it computes has none.
+    """
     query = """
         SELECT name, type, "notnull", pk, hidden, dflt_value FROM pragma_table_xinfo(?) ORDER BY cid
     """
@@ -130,11 +134,6 @@ def _columns(connection: sqlite3.Connection, table: str) -> tuple[LiveColumn, ..
         LiveColumn(name, declared, bool(not_null), place, hidden in {2, 3}, default)
         for name, declared, not_null, place, hidden, default in connection.execute(query, (table,))
     )
-
-
-def column_names(connection: sqlite3.Connection, table: str) -> list[str]:
-    """The names of a table's columns as they are now."""
-    return [column.name for column in _columns(connection, table)]
 
 
 def _rowid(columns: tuple[LiveColumn, ...]) -> str:

@@ -32,6 +32,11 @@ class TableLine(BaseModel):
     )
     database: Path = Field(description="The SQLite file, relative to the file of this line.")
     table: str = Field("", description="Its name in the database, when that is another.")
+    view: str = Field(
+        "",
+        description="View of the same database that hot rows are read through: each row of the "
+        "table exactly once, with columns of other tables added. Those are answered and archived.",
+    )
     time: str = Field(
         "", description="Column that says when a row happened; looked for when not given."
     )
@@ -42,12 +47,19 @@ class TableLine(BaseModel):
     where: str = Field("", description="SQL that is true for rows that may leave.")
     order_by: tuple[str, ...] = Field((), description="Order of the rows within a Parquet file.")
     priority: int = Field(100, description="Tables with smaller numbers are archived first.")
+    chunk_rows: int = Field(
+        0,
+        ge=0,
+        description="Rows that leave in one transaction at least, however long it takes; for keys "
+        "that do not begin with the time.",
+    )
     create_index: bool = Field(
         False, description="Create an index on the time column where there is none."
     )
     dedup: tuple[tuple[str, ...], ...] | None = Field(
         None,
-        description="Keys that stay known after their rows leave; every UNIQUE key when absent.",
+        description="Keys that stay known after their rows leave; every UNIQUE key when absent. "
+        "With [] none does: a row that comes with the key of an archived one is another row.",
     )
     dedup_days: Days | None = Field(None, description="For how long; for ever when absent.")
     triggers: Literal["refuse", "fire"] = Field(

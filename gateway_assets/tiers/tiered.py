@@ -43,6 +43,32 @@ class Tiered:
     fire_triggers: bool = False
     about: str = ""
     own: Table | None = None
+    view: str = ""
+    chunk_rows: int = 0
+
+    @property
+    def rows(self) -> Fragment:
+        """What hot rows are read from, for FROM: conditions on the table mean the same in it."""
+        if not self.view:
+            return Fragment(quoted(self.table))
+        return Fragment(f"{quoted(self.view)} AS {quoted(self.table)}")
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The columns, or the rowid, that tell rows apart."""
+        shape = self.shape
+        if shape.rowid and not shape.integer_key:
+            return (shape.rowid,)
+        return shape.primary_key
+
+    @property
+    def table_fields(self) -> tuple[Field, ...]:
+        """The columns that the table itself has, without those that its view adds."""
+        return self.fields[: len(self.shape.columns)]
+
+    @property
+    def added_fields(self) -> tuple[Field, ...]:
+        return self.fields[len(self.shape.columns) :]
 
     @property
     def all_fields(self) -> tuple[Field, ...]:

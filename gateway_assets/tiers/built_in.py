@@ -1,0 +1,115 @@
+"""Tables of this project's other databases: lines like those of ``gateway.toml``, made here.
+
+A table of the hot database is a ``Table`` (see ``tables``). What lies in a database of its own is
+declared by a line, so that it is tiered like any other application's table. Such are the tables of
+points: ``points.schema`` makes them, and the views that describe their rows.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from gateway_assets.settings import Settings
+from gateway_assets.tiers.registry import TableLine
+
+Maker = Callable[[Settings], TableLine]
+_DAY = 86_400 * 10**9
+
+
+def _points(settings: Settings) -> TableLine:
+    """Of raw points only those leave for ever that lie below the floor: all else is not rolled up,
+    or wanted.
+    """
+    floor = _floor(settings.points_database)
+    keep = None if floor is None else max(time.time_ns() // _DAY - floor // _DAY, 1)
+    return _series_line(settings, "points", settings.points_hot_days, keep, "A value of a series.")
+
+
+def _rollup(name: str, hot_days: int, keep: str, what: str) -> Maker:
+    def made(settings: Settings) -> TableLine:
+        about = f"Points per series and {what}, as states that merge."
+        return _series_line(settings, name, hot_days, getattr(settings, keep), about)
+
+    return made
+
+
+def _series_line(
+    settings: Settings, name: str, hot_days: int, keep_days: int | None, about: str
+) -> TableLine:
+    return TableLine.model_validate(
+        {
+            "name": name,
+            "database": settings.points_database,
+            "view": f"{name}_described",
+            "time": "time",
+            "time_format": "epoch_ns",
+            "hot_days": _shorter(hot_days, keep_days),
+            "keep_days": keep_days,
+            "order_by": ("series", "time"),
+            "dedup": (),
+            # Nobody waits for a lock here but the loader: what is written lies in the frame log.
+            "chunk_rows": 50_000,
+            "about": about,
+        }
+    )
+
+
+def _journal(name: str, keep: str, about: str) -> Maker:
+    def made(settings: Settings) -> TableLine:
+        keep_days = getattr(settings, keep)
+        return TableLine.model_validate(
+            {
+                "name": name,
+                "database": settings.points_database,
+                "time": "time",
+                "time_format": "epoch_ns",
+                "hot_days": _shorter(settings.points_hot_days, keep_days),
+                "keep_days": keep_days,
+                "dedup": (),
+                "about": about,
+            }
+        )
+
+    return made
+
+
+def _shorter(hot_days: int, keep_days: int | None) -> int:
+    return hot_days if keep_days is None else min(hot_days, keep_days - 1)
+
+
+def _floor(database: Path) -> int | None:
+    """The moment (ns) before which raw points may go: see ``points.floor``."""
+    if not database.is_file():
+        return None
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        try:
+            row = connection.execute("SELECT time FROM floors WHERE name = 'points'").fetchone()
+        except sqlite3.OperationalError:
+            return None
+    return int(row[0]) if row else None
+
+
+MAKERS: tuple[Maker, ...] = (
+    _points,
+    _rollup("points_1m", 14, "minutes_keep_days", "minute"),
+    _rollup("points_5m", 60, "minutes_keep_days", "five minutes"),
+    _rollup("points_1h", 400, "hours_keep_days", "hour"),
+    _rollup("points_1d", 1_820, "days_keep_days", "UTC day"),
+    _journal("point_logs", "logs_keep_days", "A line that a device logged."),
+    _journal("point_events", "events_keep_days", "Something that happened to a device."),
+    _journal("point_rejects", "logs_keep_days", "A line that could not be stored."),
+)
+
+
+def built_in_lines(settings: Settings, makers: Sequence[Maker] = MAKERS) -> tuple[TableLine, ...]:
+    """Every such line, also of a database that is not there yet: its name is taken."""
+    return tuple(make(settings) for make in makers)
+
+
+def existing(lines: Sequence[TableLine]) -> tuple[TableLine, ...]:
+    """Those whose database is there."""
+    return tuple(line for line in lines if line.database.is_file())
