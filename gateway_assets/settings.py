@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator
@@ -43,6 +43,7 @@ _CRON = r"^\S+( \S+){4}$"
 _SIZE = r"^\d+(\.\d+)?\s*[KMGT]i?B$"
 Hours = Annotated[float, Field(ge=0, le=24 * 365)]
 Days = Annotated[int, Field(ge=0, le=36_500)]
+KeepDays = Annotated[int, Field(ge=1, le=36_500)]
 
 
 class Settings(BaseSettings):
@@ -197,6 +198,61 @@ class Settings(BaseSettings):
     collect_max_threads: int = Field(
         32, ge=1, le=1000, description="Nodes that are asked at the same time, of all clusters."
     )
+    serve: bool = Field(
+        False, description="Whether `gateway up` also takes points over HTTP: gateway serve."
+    )
+    points_hot_days: Days = Field(
+        7, description="Days that points, logs and events of devices stay hot."
+    )
+    points_keep_days: KeepDays = Field(
+        182, description="Days that points stay; their roll-ups stay longer."
+    )
+    minutes_keep_days: KeepDays = Field(
+        182, description="Days that roll-ups of one and five minutes stay."
+    )
+    hours_keep_days: KeepDays = Field(728, description="Days that hourly roll-ups of points stay.")
+    days_keep_days: KeepDays = Field(1_820, description="Days that daily roll-ups of points stay.")
+    logs_keep_days: KeepDays = Field(30, description="Days that logs of devices stay.")
+    events_keep_days: KeepDays = Field(180, description="Days that events of devices stay.")
+    points_max_lag_minutes: int = Field(
+        60,
+        ge=1,
+        le=525_600,
+        description="Minutes after which points that are not rolled up are an error, and none that "
+        "come a warning.",
+    )
+    frames_keep_hours: Hours = Field(
+        24, description="How long frames stay in the log after they were loaded."
+    )
+    serve_host: str = Field("127.0.0.1", description="Address that `gateway serve` listens on.")
+    serve_port: int = Field(8086, ge=1, le=65_535, description="Port it listens on.")
+    serve_tokens_file: Path | None = Field(
+        None, description="File of tokens that may write, one a line; none: whoever can connect."
+    )
+    serve_databases: list[str] = Field(
+        default_factory=list,
+        description="Databases and buckets that may be written; none named: any, the name is "
+        "ignored.",
+    )
+    serve_durability: Literal["sync", "async"] = Field(
+        "sync",
+        description="sync: acknowledged points are on disk; async: a tenth of a second later.",
+    )
+    serve_max_body: str = Field(
+        "32MB", pattern=_SIZE, description="Largest body of a write, inflated."
+    )
+    serve_max_bodies: str = Field(
+        "128MB",
+        pattern=_SIZE,
+        description="All bodies in flight; beyond it writes are told to come again. The process "
+        "takes up to five times as much.",
+    )
+    serve_max_writes: int = Field(
+        64, ge=1, le=10_000, description="Writes at the same time; more are told to come again."
+    )
+    serve_receive_seconds: float = Field(
+        60, ge=0.1, le=3600, description="How long a request may take to arrive."
+    )
     geoip_databases: list[Path] = Field(
         default_factory=list,
         description="Databases (.mmdb) that tell where addresses are, or directories of such; "
@@ -252,6 +308,14 @@ class Settings(BaseSettings):
         return self.data_dir / "quarantine"
 
     @property
+    def points_database(self) -> Path:
+        return self.data_dir / "points.db"
+
+    @property
+    def frames(self) -> Path:
+        return self.data_dir / "frames"
+
+    @property
     def hot_database(self) -> Path:
         return self.data_dir / "hot.db"
 
@@ -302,6 +366,16 @@ class Settings(BaseSettings):
         return _in_bytes(self.query_memory_limit)
 
     @property
+    def serve_body(self) -> int:
+        """``serve_max_body`` in bytes."""
+        return _in_bytes(self.serve_max_body)
+
+    @property
+    def serve_bodies(self) -> int:
+        """``serve_max_bodies`` in bytes; at least one body fits, compressed and inflated."""
+        return max(_in_bytes(self.serve_max_bodies), 2 * self.serve_body)
+
+    @property
     def query_temp(self) -> int:
         """``query_temp_limit`` in bytes."""
         return _in_bytes(self.query_temp_limit)
@@ -341,7 +415,8 @@ def toml_lines(file: Path, name: str) -> list[dict[str, Any]]:
 
 def load_settings(**given: Any) -> Settings:
     """Read all settings. Raises ConfigError naming setting, value, rule and origin."""
-    unknown = _toml_content().keys() - set(Settings.model_fields) - {"tables", "clusters"}
+    lines = {"tables", "clusters", "pulls"}
+    unknown = _toml_content().keys() - set(Settings.model_fields) - lines
     if unknown:
         known = ", ".join(sorted(Settings.model_fields))
         raise ConfigError(

@@ -98,6 +98,8 @@ def _has_facts(connection: sqlite3.Connection) -> bool:
 def _bring_up_to_date(connection: sqlite3.Connection, table: Table) -> None:
     """Under the write lock: another process may have done it since the schema was looked at."""
     is_new = table.name not in _schema(connection)
+    if not is_new:
+        is_new = _drop_unused(connection, table)
     if is_new:
         connection.execute(_table_ddl(table))
     appended = _append_columns(connection, table)
@@ -114,6 +116,22 @@ def _bring_up_to_date(connection: sqlite3.Connection, table: Table) -> None:
     elif table.rollup:
         for key in appended:
             mark_later_key(connection, table, table.rollup, key)
+
+
+def _drop_unused(connection: sqlite3.Connection, table: Table) -> bool:
+    """Drop a table that never had a row and has other columns, not only fewer or more at its end:
+    nobody misses what an older release had there.
+    """
+    if all(
+        one == other
+        for one, other in zip(_columns(connection, table), _declared(table), strict=False)
+    ):
+        return False
+    query = "SELECT 1 FROM sqlite_sequence WHERE name = ?"
+    if connection.execute(query, (table.name,)).fetchone():
+        return False
+    connection.execute(sql("DROP TABLE {table}", table=table.name))
+    return True
 
 
 def _schema(connection: sqlite3.Connection) -> dict[str, str | None]:
@@ -184,5 +202,6 @@ def _compare(connection: sqlite3.Connection, table: Table) -> None:
     if _columns(connection, table) != _declared(table):
         raise StoreError(
             f"table {table.name} has other columns than this release declares",
-            hint="use the release that wrote this data directory, or another GATEWAY_DATA_DIR",
+            hint="use the release that wrote this data directory, or another GATEWAY_DATA_DIR; "
+            f"where its rows may go: sqlite3 hot.db 'DROP TABLE {table.name}'",
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +24,19 @@ _BUSY_PAUSE = 0.01
 def open_store(path: Path, *, any_thread: bool = False) -> Iterator[sqlite3.Connection]:
     """The hot database, created with all its tables when it is not there yet.
 
+    Raises StoreError and Busy.
+    """
+    with opened(path, create_all, any_thread=any_thread) as connection:
+        connection.execute("PRAGMA foreign_keys=ON")
+        yield connection
+
+
+@contextmanager
+def opened(
+    path: Path, create: Callable[[sqlite3.Connection], None], *, any_thread: bool = False
+) -> Iterator[sqlite3.Connection]:
+    """A database of this project; ``create`` makes the tables that are not there yet.
+
     WAL, so that readers never wait; synchronous=FULL, so that what a commit published is on
     disk before any other copy of it may go. Raises StoreError and Busy.
     """
@@ -36,8 +49,7 @@ def open_store(path: Path, *, any_thread: bool = False) -> Iterator[sqlite3.Conn
         try:
             _switch_to_wal(connection)
             connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("PRAGMA foreign_keys=ON")
-            create_all(connection)
+            create(connection)
             yield connection
         finally:
             connection.close()
