@@ -13,6 +13,10 @@ from gateway_assets.hot.dirty import days_below, mark_days
 from gateway_assets.hot.load import LoadResult
 from gateway_assets.hot.load import load as load_table
 from gateway_assets.hot.store import open_store, writing
+from gateway_assets.points.again import mark_again
+from gateway_assets.points.load import Loader
+from gateway_assets.points.refresh import refresh
+from gateway_assets.points.schema import has_points, open_points
 from gateway_assets.rollups.drain import RollupResult, drain
 from gateway_assets.settings import Settings
 from gateway_assets.tables import TABLES
@@ -40,8 +44,15 @@ def load(settings: Settings, as_json: bool) -> None:
                 results.append(load_table(connection, table, settings, progress))
             if not as_json:
                 _print_load(results[-1], settings)
+    told = [asdict(result) for result in results]
+    if has_points(settings):
+        with bar("load points") as progress, open_points(settings.points_database) as connection:
+            loaded = Loader(connection, settings).load(progress)
+        told.append({"table": "points", **loaded._asdict()})
+        if not as_json:
+            click.echo(f"points: {loaded.frames:,} frames, {loaded.points:,} points")
     if as_json:
-        print_json([asdict(result) for result in results])
+        print_json(told)
 
 
 def _print_load(result: LoadResult, settings: Settings) -> None:
@@ -70,14 +81,15 @@ def _print_load(result: LoadResult, settings: Settings) -> None:
     "--again",
     nargs=2,
     metavar="DAY LAST_DAY",
-    help="Compute these days of summaries again, although no row has come since.",
+    help="Compute these days of summaries and of points again, although nothing has come since.",
 )
 @click.pass_obj
 def rollup(settings: Settings, again: tuple[str, str] | None, as_json: bool) -> None:
     """Bring roll-ups and summaries up to date with the rows that have been loaded.
 
     A day of a summary (daily_snapshots) is computed whole from its rows, hot and archived, as
-    often as you like; roll-ups merge each row once and have nothing to do again.
+    often as you like, and so is one of points; other roll-ups merge each row once and have nothing
+    to do again.
 
     \b
     Examples:
@@ -94,11 +106,22 @@ def rollup(settings: Settings, again: tuple[str, str] | None, as_json: bool) -> 
                     mark_days(connection, table, {*days} & {*days_below(connection, table)})
             with bar(f"roll up {table.name}") as progress:
                 results.append(drain(connection, table, settings, progress=progress))
+    told = [asdict(result) for result in results]
+    if has_points(settings):
+        with (
+            bar("roll up points") as progress,
+            open_points(settings.points_database) as connection,
+        ):
+            mark_again(connection, settings, days)
+            refreshed = refresh(connection, settings, progress)
+        told.append({"table": "points", **refreshed._asdict()})
     if as_json:
-        print_json([asdict(result) for result in results])
+        print_json(told)
     for result in results:
         if not as_json:
             _print_rolled_up(result)
+    if has_points(settings) and not as_json:
+        click.echo(f"points: {refreshed.hours:,} hours of series computed on every level")
     for result in results:
         result.raise_failures()
 
