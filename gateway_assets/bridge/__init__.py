@@ -16,6 +16,7 @@ Questions about one table:
 SQL:
 
 ``statement``  which tables are meant, what is needed of each, the answer
+``derived``    views of points under other systems' names and columns
 ``scans``      which columns and which ranges of values a statement needs
 ``guard``      one statement that reads, nothing else
 ``allowed``    what such a statement may name: tables and functions

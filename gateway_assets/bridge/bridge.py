@@ -98,6 +98,11 @@ class UnifiedQueryBridge:
         """The same in a connection that is there already."""
         add_views(connection, self._settings, self._databases, tables)
 
+    @property
+    def settings(self) -> Settings:
+        """What it was opened with."""
+        return self._settings
+
     def close(self) -> None:
         self._databases.close()
         if self._engine is not None:

@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 
 from gateway_assets.bridge.databases import Databases
+from gateway_assets.bridge.derived import derived_of
 from gateway_assets.bridge.macros import MACROS
 from gateway_assets.bridge.patience import patiently
 from gateway_assets.bridge.scans import everything
@@ -24,7 +25,8 @@ def add_views(
     databases: Databases,
     tables: Sequence[Any] = (),
 ) -> None:
-    """Make every declared table, or some, a view there, with its two tiers apart beside it.
+    """Make every declared table, or some, a view there, with its two tiers apart beside it, and the
+    views of points under other names.
 
     Hot rows are copied as they are now; archived ones are read from their files when they are
     asked for. Raises ArchiveDamaged for a file that is missing or altered.
@@ -32,8 +34,16 @@ def add_views(
     connection.execute("SET TimeZone = 'UTC'")
     for macro in MACROS:
         connection.execute(macro.create.replace("CREATE MACRO", "CREATE OR REPLACE MACRO"))
-    for wanted in tables or databases.catalog():
-        _add(connection, settings, databases, databases.find(wanted))
+    known = databases.catalog()
+    derived = derived_of(settings, known)
+    views = [derived[one] for one in tables or derived if isinstance(one, str) and one in derived]
+    plain = [one for one in tables or known if not (isinstance(one, str) and one in derived)]
+    # A view's table comes with it: read at one moment, for all of its views.
+    found = [databases.find(one) for one in (*plain, *(view.base for view in views))]
+    for declared in {one.name: one for one in found}.values():
+        _add(connection, settings, databases, declared)
+    for view in views:
+        connection.execute(view.create(view.base))
 
 
 def _add(

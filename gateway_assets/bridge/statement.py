@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
@@ -15,6 +15,7 @@ import pyarrow as pa
 from gateway_assets.bridge.answer import datetimes
 from gateway_assets.bridge.cache import AnswerCache
 from gateway_assets.bridge.databases import Database, Databases, Look, Snapshot
+from gateway_assets.bridge.derived import Derived, derived_of, translated
 from gateway_assets.bridge.engine import Engine
 from gateway_assets.bridge.explain import Explained, TableUse
 from gateway_assets.bridge.failures import Failures
@@ -25,6 +26,7 @@ from gateway_assets.bridge.tiers import Tiers, read_tiers
 from gateway_assets.bridge.views import show
 from gateway_assets.settings import Settings
 from gateway_assets.tiers.catalog import Declared
+from gateway_assets.tiers.tiered import Tiered
 
 Relation = duckdb.DuckDBPyRelation
 Answer = TypeVar("Answer")
@@ -32,10 +34,14 @@ PARTS = {"": (True, True), "_hot": (True, False), "_cold": (False, True)}
 
 
 class Meant(NamedTuple):
-    """A declared table of a statement, and the names it has there: name -> (hot, cold)."""
+    """A declared table of a statement, and the names it has there: name -> (hot, cold).
+
+    ``derived`` are the views of it that the statement names; their rows are among the names.
+    """
 
     declared: Declared
     views: dict[str, tuple[bool, bool]]
+    derived: tuple[Derived, ...] = ()
 
 
 class Statements:
@@ -67,8 +73,10 @@ class Statements:
         """
         check_statement(text)
         known = self._databases.catalog()
-        self._engine.check(text, [one.name + ending for one in known for ending in PARTS])
-        meant = tables_in(text, known)
+        derived = derived_of(self._settings, known)
+        names = [one.name + ending for one in known for ending in PARTS]
+        self._engine.check(text, [*names, *derived])
+        meant = tables_in(text, known, derived)
 
         def version() -> list[int]:
             return [self._databases.of(one.declared).version(one.declared) for one in meant]
@@ -96,6 +104,8 @@ class Statements:
             try:
                 for one, tier in zip(meant, tiers, strict=True):
                     show(session, tier, one.views)
+                    for view in one.derived:
+                        session.execute(view.create(view.rows))
                 answer = take(session.sql(text, params=list(params) or None))
             except duckdb.Error as error:
                 raise self._failures.explained(error, tiers) from error
@@ -125,13 +135,16 @@ class Statements:
                 if database not in snapshots:
                     snapshots[database] = transactions.enter_context(database.reading(one.declared))
                 looks.append((snapshots[database], snapshots[database].look(one.declared)))
-            named = {
-                name: look.table
-                for one, (_, look) in zip(meant, looks, strict=True)
-                for name in one.views
-            }
+            named: dict[str, Tiered] = {}
+            for one, (_, look) in zip(meant, looks, strict=True):
+                hidden = {view.rows for view in one.derived}
+                named.update((name, look.table) for name in one.views if name not in hidden)
+                named.update((view.name, view.over(look.table)) for view in one.derived)
             stubs = {name: definition(table) for name, table in named.items()}
-            needed = needs(self._engine.plan(text, params, stubs), named)
+            needed = translated(
+                needs(self._engine.plan(text, params, stubs), named),
+                [view for one in meant for view in one.derived],
+            )
             versions = tuple(look.version for _, look in looks)
             return [
                 read_tiers(
@@ -155,8 +168,10 @@ def _needed_of(tier: int, one: Meant, needed: dict[str, Need]) -> Need | None:
     return either(wanted) if wanted else None
 
 
-def tables_in(text: str, declared: Sequence[Declared]) -> list[Meant]:
-    """The declared tables whose names occur in a statement; no other exists for it.
+def tables_in(
+    text: str, declared: Sequence[Declared], derived: Mapping[str, Derived]
+) -> list[Meant]:
+    """The declared tables whose names, or views, occur in a statement; no other exists for it.
 
     A name in a comment or a constant makes a table be read in vain. A table that is meant but not
     found would be unknown to the engine: an error, never an empty answer.
@@ -171,8 +186,10 @@ def tables_in(text: str, declared: Sequence[Declared]) -> list[Meant]:
             if (one.name + ending).lower() in words
             and (not ending or (one.name + ending).lower() not in taken)
         }
+        over = [view for view in derived.values() if view.base == one.name and view.name in words]
+        views.update((view.rows, PARTS[""]) for view in over)
         if views:
-            found.append(Meant(one, views))
+            found.append(Meant(one, views, tuple(over)))
     return found
 
 

@@ -115,7 +115,7 @@ def test_a_path_is_no_pattern(tmp_path: Path) -> None:
 
 def test_names_are_found_as_words(settings: Settings) -> None:
     def named(text: str) -> list[str]:
-        return [name for one in tables_in(text, catalog(settings)) for name in one.views]
+        return [name for one in tables_in(text, catalog(settings), {}) for name in one.views]
 
     assert named('SELECT 1 FROM "IP_Traffic_Daily"') == ["ip_traffic_daily"]
     assert named("SELECT 1 FROM ip_traffic, ip_traffic_daily") == ["ip_traffic", "ip_traffic_daily"]
