@@ -1,4 +1,4 @@
-"""The systemd unit: what systemd thinks of it, and whether its rights are enough."""
+"""The systemd units: what systemd thinks of it, and whether its rights are enough."""
 
 from __future__ import annotations
 
@@ -72,6 +72,17 @@ def test_it_stays_small_and_comes_back() -> None:
     assert values("MemoryMax") == ["64M"]
     assert values("KillMode") == ["control-group"]
     assert values("Restart") == ["on-failure"]
+
+
+@needs_systemd
+def test_systemd_understands_the_unit_of_the_write_api(tmp_path: Path) -> None:
+    unit = tmp_path / "gateway-serve.service"
+    text = UNIT.with_name(unit.name).read_text("utf-8")
+    assert "\nExecStart=/opt/gateway/.venv/bin/gateway serve\n" in text
+    unit.write_text(text.replace("/opt/gateway/.venv/bin", str(PROGRAMS)), "utf-8")
+    command = ["systemd-analyze", "verify", "--man=no", str(unit)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr + done.stdout == ""
 
 
 @pytest.fixture

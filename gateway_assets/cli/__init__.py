@@ -4,6 +4,7 @@
 ``stages``   load, rollup: the stages by hand
 ``archive``  archive plan, run, status, verify, restore, erase, compact, backup, export
 ``geoip``    geoip status, re-enrich: where addresses are
+``pull``     pull: tables of PostgreSQL servers
 ``query``    one SELECT over both tiers
 ``export``   its answer as a file
 ``shell``    SQL line by line
@@ -18,6 +19,8 @@
 ``pictures``  numbers as pictures of one line
 ``spans``    lengths of time such as 6h
 ``collect``  StarRocks clusters looked at, once or until stopped
+``points``   write, series, points: time series by hand
+``serve``    points over HTTP
 ``up``       capture, UI and daemon together in the foreground
 ``tour``     the whole way once, from the wire to one answer
 ``traffic``  the HTTP transfers over loopback that the tour makes

@@ -26,12 +26,17 @@ _COMMANDS = {
     "export": "export:export",
     "geoip": "geoip:geoip",
     "load": "stages:load",
+    "points": "points:points",
+    "pull": "pull:pull",
     "query": "query:query",
     "rollup": "stages:rollup",
+    "series": "points:series",
+    "serve": "serve:serve",
     "shell": "shell:shell",
     "tables": "tables:tables",
     "tour": "tour:tour",
     "up": "up:up",
+    "write": "points:write",
 }
 
 
@@ -57,7 +62,8 @@ class _LazyGroup(click.Group):
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, 1 unexpected (clusters advice: a rule holds), 2 usage, 3 setting, "
-    "4 capture, 5 landing file, 6 hot database, 7 archive, 8 query, 9 busy (try again).",
+    "4 capture, 5 landing file, 6 hot database, 7 archive, 8 query, 9 busy (try again), "
+    "10 frame log, 11 pull.",
 )
 @click.version_option(__version__, prog_name="gateway")
 @click.option(

@@ -33,7 +33,13 @@ BUSY_SECONDS = 10  # between two looks at whether another process has ended
 STOP_SECONDS = 20
 STEADY_SECONDS = 60
 PR_SET_PDEATHSIG = 1
-_COLORS = {"capture": "green", "web": "cyan", "daemon": "magenta", "collect": "blue"}
+_COLORS = {
+    "capture": "green",
+    "web": "cyan",
+    "daemon": "magenta",
+    "collect": "blue",
+    "serve": "yellow",
+}
 
 
 @click.command()
@@ -42,7 +48,8 @@ _COLORS = {"capture": "green", "web": "cyan", "daemon": "magenta", "collect": "b
 def up(settings: Settings, no_capture: bool) -> None:
     """Start capture, the Dagster UI and its daemon; stop all with Ctrl-C.
 
-    Where clusters are declared, `gateway collect` runs beside them.
+    Where clusters are declared, `gateway collect` runs beside them; with GATEWAY_SERVE=true
+    `gateway serve` does, too.
 
     \b
     Examples:
@@ -50,7 +57,9 @@ def up(settings: Settings, no_capture: bool) -> None:
       GATEWAY_DAGSTER_PORT=3001 gateway up
       GATEWAY_CAPTURE_BACKEND=iftop GATEWAY_CAPTURE_INTERFACE=eth0 gateway up
     """
-    _check_port(settings)
+    _check_port(settings.dagster_host, settings.dagster_port, "GATEWAY_DAGSTER_PORT=3001")
+    if settings.serve:
+        _check_port(settings.serve_host, settings.serve_port, "GATEWAY_SERVE_PORT=8087")
     locks = {"collect": lock_of(settings.data_dir)}
     services = [
         _Service(name, command, environment(settings), locks.get(name))
@@ -93,6 +102,9 @@ def commands(settings: Settings) -> dict[str, list[str]]:
     if clusters_of(settings):
         collect = [str(programs / "gateway"), "--data-dir", str(settings.data_dir), "collect"]
         services["collect"] = collect
+    if settings.serve:
+        serve = [str(programs / "gateway"), "--data-dir", str(settings.data_dir), "serve"]
+        services["serve"] = serve
     return services
 
 
@@ -182,16 +194,16 @@ def _end_with_parent() -> None:
     _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
-def _check_port(settings: Settings) -> None:
-    address = (settings.dagster_host, settings.dagster_port)
-    with socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET) as probe:
+def _check_port(host: str, port: int, other: str) -> None:
+    """``other`` is how to choose another."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(address)
+            probe.bind((host, port))
         except OSError as error:
             raise UsageError(
-                f"cannot listen on {address[0]}:{address[1]}: {error.strerror}",
-                hint="choose another: GATEWAY_DAGSTER_PORT=3001 gateway up",
+                f"cannot listen on {host}:{port}: {error.strerror}",
+                hint=f"choose another: {other} gateway up",
             ) from None
 
 
