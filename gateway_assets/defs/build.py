@@ -22,6 +22,15 @@ from gateway_assets.defs.collected import NAME as SNAPSHOT
 from gateway_assets.defs.hot import hot_asset
 from gateway_assets.defs.landing import landing_asset
 from gateway_assets.defs.partitions import partitions_sensor
+from gateway_assets.defs.points import LOADED, frames_asset, is_shown, points_asset
+from gateway_assets.defs.points_overview import points_overview
+from gateway_assets.defs.points_rollups import ROLLUPS, points_rollups
+from gateway_assets.defs.points_runs import (
+    frames_sensor,
+    points_check_schedule,
+    points_jobs,
+    points_rollup_schedule,
+)
 from gateway_assets.defs.report import report_asset, report_sensor
 from gateway_assets.defs.retention import retention_job, retention_schedule
 from gateway_assets.defs.rollups import rollup_asset
@@ -35,7 +44,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
     check_settings(settings)
     tables = catalog(settings)
     forgetting = retention_job(settings)
-    return dg.Definitions(
+    everything = dg.Definitions(
         assets=[
             *_assets(settings, tables),
             snapshot_asset(settings),
@@ -61,6 +70,22 @@ def build_defs(settings: Settings) -> dg.Definitions:
         # A process per step costs seconds of start-up for steps that take milliseconds.
         executor=dg.in_process_executor,
     )
+    return dg.Definitions.merge(everything, _points(settings)) if is_shown(settings) else everything
+
+
+def _points(settings: Settings) -> dg.Definitions:
+    """What a host without points does not show."""
+    return dg.Definitions(
+        assets=[
+            frames_asset(settings),
+            points_asset(settings),
+            points_rollups(settings),
+            points_overview(settings),
+        ],
+        jobs=points_jobs(),
+        sensors=[frames_sensor(settings)],
+        schedules=[points_rollup_schedule(settings), points_check_schedule(settings)],
+    )
 
 
 def _assets(
@@ -74,8 +99,9 @@ def _assets(
             assets.append(hot_asset(table, table.source, settings))
         if table.below:
             assets.append(rollup_asset(table, settings))
+    made = {*LOADED, *ROLLUPS} if is_shown(settings) else set()
     for declared in tables:
-        if not declared.own:
+        if not declared.own and declared.name not in made:
             assets.append(application_table(declared, settings))
         assets.append(archive_asset(declared, settings))
     return assets
