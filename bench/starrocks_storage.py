@@ -136,8 +136,11 @@ def daily(clusters: int = 100, rounds: int = 3) -> None:
             for name, rows in _day_of_many(clusters).items():
                 progress(f"rows of {clusters} clusters: {name}")
                 table = next(table for table in LOADED if table.name == name)
+                width = len(table.columns)
                 with writing(connection):
-                    connection.executemany(insert_statement(table), ((None, *row) for row in rows))
+                    # Columns that came later are not made here, and may be NULL.
+                    whole = ((None, *row, *[None] * (width - len(row))) for row in rows)
+                    connection.executemany(insert_statement(table), whole)
             took, cpu = [], time.process_time()
             for _ in range(rounds):
                 progress("computing the day")

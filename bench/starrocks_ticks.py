@@ -138,7 +138,7 @@ def serving(*what: object) -> Iterator[Settings]:
 
 def _land_a_day(settings: Settings) -> None:
     """Two files a tick, as there always are; loaded by the first load."""
-    looked = ("ok", 120, None, None, 13, 13, 86_669, 0, 0, None)
+    looked = ("ok", 120, None, None, 13, 13, 86_669, 0, 0, None, 30)
     unknown = (None,) * (len(SOURCES["metrics_snapshots"].columns) - 2)
     day = clock.day_of(clock.now()) * clock.DAY
     for number in range(2_880):

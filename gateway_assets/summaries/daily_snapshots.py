@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from gateway_assets import clock
@@ -140,10 +141,10 @@ def compute(
     connection: sqlite3.Connection, below: Mapping[str, str], day: int, now: int
 ) -> list[dict[str, Any]]:
     """A row for every cluster of which there is a tick, a snapshot or a latency."""
-    looks = _looks(below[_TICKS])
-    ticks = _by_cluster(connection, _tick_statement(looks))
+    with _looks(connection, below[_TICKS]) as looks:
+        ticks = _by_cluster(connection, _tick_statement(looks))
+        outages = _outages(connection, below[_SNAPSHOTS.name], looks)
     snapshots = _by_cluster(connection, _snapshot_statement(below[_SNAPSHOTS.name]))
-    outages = _outages(connection, below[_SNAPSHOTS.name], looks)
     counts = _latencies(connection, below[_HISTOGRAM])
     start, until = _seen(ticks, day, now)
     rows = []
@@ -195,13 +196,29 @@ def _by_cluster(connection: sqlite3.Connection, statement: str) -> dict[str, dic
     return {row["cluster"]: row for row in rows}
 
 
-def _looks(rows: str) -> str:
+@contextmanager
+def _looks(connection: sqlite3.Connection, rows: str) -> Iterator[str]:
     """The ticks, each once, with their interval and how long they stand for: ``lasted``, which is
     shorter only where the next one came sooner, because it was set otherwise or made by hand.
+
+    In a table of this connection, for as long as it is needed: a day of a hundred clusters is
+    288,000 ticks, and several statements look at all of them.
     """
-    return f"""(
-        SELECT cluster, time, answered, interval, lead(time) OVER later - time AS until_next,
-               max(0, min(interval, coalesce(lead(began) OVER later - began, interval))) AS lasted
+    name = "temp.daily_snapshots_looks"
+    connection.execute(f"DROP TABLE IF EXISTS {name}")
+    connection.execute(
+        f"""
+        CREATE TABLE {name} (
+            cluster TEXT, time INTEGER, answered INTEGER, interval INTEGER, until_next INTEGER,
+            lasted INTEGER, PRIMARY KEY (cluster, time)
+        ) WITHOUT ROWID
+        """
+    )
+    connection.execute(
+        f"""
+        INSERT INTO {name}
+        SELECT cluster, time, answered, interval, lead(time) OVER later - time,
+               max(0, min(interval, coalesce(lead(began) OVER later - began, interval)))
         FROM (
             SELECT *, time - time % interval AS began FROM (
                 SELECT cluster, time, max(status IN ('ok', 'partial')) AS answered,
@@ -211,25 +228,31 @@ def _looks(rows: str) -> str:
             )
         )
         WINDOW later AS (PARTITION BY cluster ORDER BY time)
-    )"""
+        """
+    )
+    try:
+        yield name
+    finally:
+        connection.execute(f"DROP TABLE IF EXISTS {name}")
 
 
 def _outages(
     connection: sqlite3.Connection, rows: str, looks: str
 ) -> dict[str, tuple[int | None, int]]:
     """How long nodes were down, added up, and how long all were; by cluster, microseconds."""
-    asked = connection.execute(f"SELECT cluster, time, lasted FROM {looks}")
-    lasted = {(cluster, time): length for cluster, time, length in asked}
-    found: dict[str, tuple[int | None, int]] = {}
-    for cluster, time, down, is_none_left in connection.execute(
-        f"SELECT cluster, time, {_DOWN}, {_NO_NODES} FROM {rows}"
-    ):
-        length = lasted.get((cluster, time), TICK_SECONDS * clock.SECOND)
-        total, without = found.get(cluster, (None, 0))
-        if down is not None:
-            total = (total or 0) + down * length
-        found[cluster] = total, without + length * is_none_left
-    return found
+    length = f"coalesce(lasted, {TICK_SECONDS * clock.SECOND})"
+    asked = connection.execute(
+        f"""
+        SELECT cluster, sum(down * {length}), sum(is_none_left * {length})
+        FROM (
+            SELECT cluster, time, max({_DOWN}) AS down, max({_NO_NODES}) AS is_none_left
+            FROM {rows} GROUP BY cluster, time
+        )
+            LEFT JOIN {looks} USING (cluster, time)
+        GROUP BY cluster
+        """
+    )
+    return {cluster: (down, without or 0) for cluster, down, without in asked}
 
 
 def _snapshot_statement(rows: str) -> str:
@@ -258,7 +281,8 @@ def _tick_statement(looks: str) -> str:
                         THEN until_next - interval ELSE 0 END) AS gaps,
                max(CASE WHEN until_next IS NULL THEN interval END) AS last_interval,
                max(CASE WHEN time = earliest THEN interval END) AS first_interval
-        FROM (SELECT *, min(time) OVER (PARTITION BY cluster) AS earliest FROM {looks})
+        FROM {looks} JOIN (SELECT cluster, min(time) AS earliest FROM {looks} GROUP BY cluster)
+            USING (cluster)
         GROUP BY cluster
     """
 
