@@ -1,6 +1,7 @@
 """Writes the pages of docs/ that repeat what the code says; a test fails when they are stale.
 
-``python docs/generate.py`` rewrites ``docs/settings.md``, ``docs/tables.md`` and ``docs/cli.md``.
+``python docs/generate.py`` rewrites ``docs/settings.md``, ``docs/tables.md``, ``docs/pull.md``
+and ``docs/cli.md``.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from gateway_assets.points.pulls import Pull
 from gateway_assets.settings import Settings, spellings
 from gateway_assets.tables import TABLES
 from gateway_assets.tiers.registry import TableLine
@@ -48,12 +50,40 @@ COMMANDS = (
     ("gateway", "geoip", "re-enrich"),
     ("gateway", "geoip", "status"),
     ("gateway", "load"),
+    ("gateway", "pull"),
     ("gateway", "query"),
     ("gateway", "rollup"),
     ("gateway", "tables"),
     ("gateway", "tour"),
     ("gateway", "up"),
 )
+
+
+VIEWS = """
+### Tables with a view
+
+Rows that name what they belong to by a number alone say nothing once they stand in a file. With
+`view`, hot rows are read through a view that adds what the number stands for, and so the Parquet
+files describe themselves:
+
+```sql
+CREATE VIEW points_described AS
+    SELECT points.*, series.device, series.metric
+    FROM points JOIN series ON series.id = points.series;
+```
+
+- The view shows every row of the table exactly once and as it is. This is looked at before a day is
+  published; a day of which it does not hold stays hot, and the run fails naming the view.
+- The table has an INTEGER PRIMARY KEY or is WITHOUT ROWID. `where` and `order_by` name its own
+  columns.
+- Hot rows have what the view adds now. Archived rows keep what it added when they were archived,
+  whatever changes later in the other tables; rows that are restored have what it adds by then.
+- Nothing of what a view adds is written to the table. `gateway archive erase` takes added columns,
+  too, but removes rows of the table only. `gateway archive export` writes them as columns.
+- SQLite finds rows by the indexes of all tables of a JOIN. With a LEFT JOIN it reads the whole
+  table where one of several values of an added column is asked for. `ANALYZE` lets it read a day
+  in the order of a composite key without sorting.
+"""
 
 
 def settings_page() -> str:
@@ -85,10 +115,59 @@ def tables_page() -> str:
     for name, field in TableLine.model_fields.items():
         default = "required" if field.is_required() else f"`{field.default!r}`"
         parts.append(f"| `{name}` | {default} | {field.description} |")
+    parts.append(VIEWS)
     parts.append("\n`time_format` is one of:\n")
     parts += [f"- `{name}`" for name in FORMATS]
     parts.append("")
     return "\n".join(parts)
+
+
+def pull_page() -> str:
+    parts = ["# Pulling PostgreSQL and TimescaleDB tables\n", NOTICE, _PULL_ABOUT]
+    parts.append("| field | default | what it does |\n|---|---|---|")
+    for name, field in Pull.model_fields.items():
+        default = "required" if field.is_required() else f"`{field.default!r}`"
+        parts.append(f"| `{name}` | {default} | {field.description} |")
+    parts.append("")
+    return "\n".join(parts)
+
+
+_PULL_ABOUT = """\
+A `[[pulls]]` line in `gateway.toml`, or in `pulls.toml` of the data directory, names a table:
+
+```toml
+[[pulls]]                             # a row is one value of one metric
+name = "metrics"
+url_env = "PLANT_URL"                 # export PLANT_URL=postgresql://reader:…@plant/telemetry
+table = "device_metrics"
+device = "device_id"
+metric = "metric_name"
+values = ["metric_value"]
+unit = "unit"
+tags = ["tags"]                       # a jsonb object: each key becomes a tag
+
+[[pulls]]                             # a row is several values of one moment
+name = "cpu"
+url_file = "plant.url"
+table = "public.cpu"
+device = "hostname"
+values = ["usage_user", "usage_system"]
+tags = ["region"]
+```
+
+`gateway pull` reads what is new, in order of time, and keeps it in the frame log before it notes
+how far it came (`data/pulls/<name>.json`). A run that is killed or loses its server goes on where
+it was; rows that are read twice are one point. `gateway load` makes points of what was pulled.
+
+- The user needs CONNECT, USAGE of the schema and SELECT. The transaction is read-only, as of one
+  moment; on a primary it holds back VACUUM while it lasts, so pull a long history from a standby.
+- The time column needs an index. Rows of the future wait until their time; rows without a time are
+  never read, and rows that come later than the last one read only with `overlap_seconds`.
+- Rows that are changed or deleted there after they were read stay as they were read.
+- NaN, infinities, texts of more than 64 KiB, times outside of 1677 to 2262 and rows without their
+  device or metric are left out, counted by reason, and told.
+- Looking up the name of a host cannot be given up before the system's resolver does.
+"""
 
 
 def cli_page() -> str:
@@ -107,7 +186,12 @@ def cli_page() -> str:
     return "\n".join(parts)
 
 
-PAGES = {"settings.md": settings_page, "tables.md": tables_page, "cli.md": cli_page}
+PAGES = {
+    "settings.md": settings_page,
+    "tables.md": tables_page,
+    "pull.md": pull_page,
+    "cli.md": cli_page,
+}
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway_assets.bridge.derived import DERIVED
 from gateway_assets.bridge.macros import MACROS
 from gateway_assets.tables import TABLES
 
@@ -31,6 +32,13 @@ def test_the_page_of_questions_lists_every_function() -> None:
     page = (ROOT / "docs" / "queries.md").read_text("utf-8")
     for macro in MACROS:
         assert f"| `{macro.call}` | {macro.about} |" in page
+
+
+def test_the_page_of_questions_lists_every_view() -> None:
+    page = (ROOT / "docs" / "queries.md").read_text("utf-8")
+    for view in DERIVED:
+        columns = ", ".join(f"`{column.name}`" for column in view.columns)
+        assert f"| `{view.name}` | {view.about} | {columns} |" in page
 
 
 @pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")], ids=str)

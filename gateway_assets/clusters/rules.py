@@ -69,7 +69,7 @@ def _beside_the_hour(column: str, least: float) -> str:
     """
     before = _of_minutes(f"avg({column})", 70, 10)
     known = _of_minutes(f"count({column})", 70, 10)
-    interval = _of_minutes("min(seconds)", 70, 10)
+    interval = _of_minutes("max(seconds)", 70, 10)
     return (
         f"CASE WHEN {column} < {least} THEN 0 "
         f"WHEN {known} >= least(20, 2400 / {interval}) THEN {column} / nullif({before}, 0) END"

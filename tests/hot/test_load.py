@@ -196,6 +196,18 @@ def test_a_file_that_is_no_database_is_explained(settings: Settings) -> None:
         pass
 
 
+def test_an_empty_table_of_an_older_release_is_made_anew(settings: Settings) -> None:
+    with open_store(settings.hot_database) as connection:
+        connection.execute("ALTER TABLE latency_histogram RENAME COLUMN buckets TO bucket")
+    with open_store(settings.hot_database) as connection:
+        query = "SELECT name FROM pragma_table_info('latency_histogram')"
+        assert ("buckets",) in connection.execute(query).fetchall()
+        connection.execute("INSERT INTO latency_histogram VALUES (NULL, 1, 'a', 1, '{}')")
+        connection.execute("ALTER TABLE latency_histogram RENAME COLUMN buckets TO bucket")
+    with pytest.raises(StoreError, match="other columns"), open_store(settings.hot_database):
+        pass
+
+
 def test_other_columns_than_declared_are_refused(settings: Settings) -> None:
     with open_store(settings.hot_database) as connection:
         connection.execute("ALTER TABLE ip_traffic ADD COLUMN more TEXT")
