@@ -13,10 +13,10 @@ import tomllib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic import AliasChoices, BaseModel, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -44,6 +44,9 @@ _SIZE = r"^\d+(\.\d+)?\s*[KMGT]i?B$"
 Hours = Annotated[float, Field(ge=0, le=24 * 365)]
 Days = Annotated[int, Field(ge=0, le=36_500)]
 KeepDays = Annotated[int, Field(ge=1, le=36_500)]
+
+
+Line = TypeVar("Line", bound=BaseModel)
 
 
 class Settings(BaseSettings):
@@ -398,6 +401,18 @@ class Described(NamedTuple):
 
 def config_file() -> Path:
     return Path(os.environ.get(PREFIX + "CONFIG", DEFAULT_CONFIG))
+
+
+def checked_line(model: type[Line], kind: str, file: Path, number: int, content: Any) -> Line:
+    """One ``[[kind]]`` line as its model. Raises ConfigError naming file, line and field."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        place = ".".join(str(part) for part in detail["loc"])
+        what = f"{file}: [[{kind}]] {number} {content.get('name', '')}: {place}: {detail['msg']}"
+        hint = f"fields: {', '.join(model.model_fields)}"
+        raise ConfigError(what, hint=hint) from None
 
 
 def toml_lines(file: Path, name: str) -> list[dict[str, Any]]:

@@ -12,10 +12,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from gateway_assets.errors import ConfigError
-from gateway_assets.settings import Settings, config_file, toml_lines
+from gateway_assets.settings import Settings, checked_line, config_file, toml_lines
 
 QUERY_PORT = 9030
 _FRONTEND = re.compile(
@@ -137,14 +137,7 @@ def _cluster(file: Path, number: int, content: dict[str, Any]) -> Cluster:
             f"{file}: [[clusters]] {number}: a password may not stand in this file",
             hint="name where it is: password_env or password_file",
         )
-    try:
-        cluster = Cluster.model_validate(content)
-    except ValidationError as error:
-        detail = error.errors()[0]
-        place = ".".join(str(part) for part in detail["loc"])
-        what = f"{file}: [[clusters]] {number} {content.get('name', '')}: {place}: {detail['msg']}"
-        hint = f"fields: {', '.join(Cluster.model_fields)}"
-        raise ConfigError(what, hint=hint) from None
+    cluster = checked_line(Cluster, "clusters", file, number, content)
     beside = file.absolute().parent
     paths = {
         field: beside / value.expanduser()

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway_assets.errors import ConfigError
 from gateway_assets.points.encode import encode
@@ -20,7 +20,7 @@ from gateway_assets.points.series import (
     QUALITY_FIELD,
     UNIT_FIELD,
 )
-from gateway_assets.settings import Settings, config_file, toml_lines
+from gateway_assets.settings import Settings, checked_line, config_file, toml_lines
 
 DEVICE_TAG, METRIC_TAG, VALUE_FIELD = "device_id", "metric_name", "value"
 
@@ -166,14 +166,7 @@ def _pull(file: Path, number: int, content: dict[str, Any]) -> Pull:
             f"{file}: [[pulls]] {number}: a URL may not stand in this file: it holds a password",
             hint="name where it is: url_env or url_file",
         )
-    try:
-        pull = Pull.model_validate(content)
-    except ValidationError as error:
-        detail = error.errors()[0]
-        place = ".".join(str(part) for part in detail["loc"])
-        what = f"{file}: [[pulls]] {number} {content.get('name', '')}: {place}: {detail['msg']}"
-        hint = f"fields: {', '.join(Pull.model_fields)}"
-        raise ConfigError(what, hint=hint) from None
+    pull = checked_line(Pull, "pulls", file, number, content)
     if pull.url_file is None:
         return pull
     beside = file.absolute().parent / pull.url_file.expanduser()

@@ -11,10 +11,10 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from gateway_assets.errors import ConfigError
-from gateway_assets.settings import Settings, config_file, toml_lines
+from gateway_assets.settings import Settings, checked_line, config_file, toml_lines
 from gateway_assets.tiers.times import FORMATS
 
 Days = Annotated[int, Field(ge=0, le=36_500)]
@@ -115,13 +115,6 @@ def _line(file: Path, number: int, content: dict[str, Any]) -> TableLine:
             f"{file}: [[tables]] {number}: database: only SQLite files can be tiered in place",
             hint="give the path of the file",
         )
-    try:
-        line = TableLine.model_validate(content)
-    except ValidationError as error:
-        detail = error.errors()[0]
-        place = ".".join(str(part) for part in detail["loc"])
-        what = f"{file}: [[tables]] {number} {content.get('name', '')}: {place}: {detail['msg']}"
-        hint = f"fields: {', '.join(TableLine.model_fields)}"
-        raise ConfigError(what, hint=hint) from None
+    line = checked_line(TableLine, "tables", file, number, content)
     database = (file.absolute().parent / line.database.expanduser()).resolve()
     return line.model_copy(update={"database": database, "file": str(file)})
