@@ -13,8 +13,10 @@
     ├── Busy                          9   another process holds what is needed; try again later
     ├── FrameError                   10   a frame log cannot be used
     │   └── FramesUnavailable             it cannot be read or written now; try again later
-    └── PullError                    11   a table of another server cannot be read
-        └── PullUnavailable               its server does not answer; try again later
+    ├── PullError                    11   a table of another server cannot be read
+    │   └── PullUnavailable               its server does not answer; try again later
+    └── RegistryError                12   devices, rules or users cannot be read or changed
+        └── RegistryUnavailable           its server does not answer; try again later
 
 An error says what went wrong and where, and carries a hint: what to do next, where possible a
 command to type. ``transient`` tells a scheduler whether the same call may succeed later.
@@ -92,4 +94,12 @@ class PullError(GatewayError):
 
 
 class PullUnavailable(PullError):
+    transient = True
+
+
+class RegistryError(GatewayError):
+    exit_code = 12
+
+
+class RegistryUnavailable(RegistryError):
     transient = True

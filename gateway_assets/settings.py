@@ -115,6 +115,11 @@ class Settings(BaseSettings):
     archive_vacuum: bool = Field(
         True, description="Whether a database shrinks after most of it was archived."
     )
+    registry_url: str = Field(
+        "",
+        description="PostgreSQL that keeps devices, rules and users, such as "
+        "postgresql+psycopg://user@host/gateway; without one it is gateway.db.",
+    )
     notify_url: str = Field(
         "",
         pattern=r"^(https?://\S+)?$",
@@ -315,6 +320,11 @@ class Settings(BaseSettings):
         return self.data_dir / "points.db"
 
     @property
+    def registry_database(self) -> Path:
+        """The registry, where ``registry_url`` names no other."""
+        return self.data_dir / "gateway.db"
+
+    @property
     def frames(self) -> Path:
         return self.data_dir / "frames"
 
@@ -466,7 +476,7 @@ def _shown(name: str, settings: Settings) -> Any:
     return f"{parts.scheme}://{parts.hostname}/…"
 
 
-_SECRETIVE = {"notify_url"}
+_SECRETIVE = {"notify_url", "registry_url"}
 
 
 def origin_of(name: str) -> str:

