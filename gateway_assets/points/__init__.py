@@ -28,6 +28,7 @@ Loading:
 ``journals``       logs and events as rows
 ``write``          rows written, the last write wins
 ``dirty``          which hours of which series a roll-up has not seen
+``watch``          series that somebody watches, and which of them got points
 ``waiting``        how much of the frame logs is not loaded yet
 ``health``         what waits, what was rejected, what came last
 ``quality``        how far a value can be trusted

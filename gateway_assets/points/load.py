@@ -25,6 +25,7 @@ from gateway_assets.points.line_protocol import Parser
 from gateway_assets.points.payload import unwrapped
 from gateway_assets.points.rows import rows_of
 from gateway_assets.points.series import Registry, shown
+from gateway_assets.points.watch import mark_watched
 from gateway_assets.points.write import MustComeBack, write
 from gateway_assets.progress import Progress, silent
 from gateway_assets.settings import Settings
@@ -161,7 +162,9 @@ class Loader:
         self._registry.refresh()
         now = time.time_ns()
         found = rows_of(batch.lines, self._registry)
-        mark(self._connection, write(self._connection, self._bridge, found.rows), now)
+        new = write(self._connection, self._bridge, found.rows)
+        mark(self._connection, new, now)
+        mark_watched(self._connection, new)
         written = insert_entries(self._connection, batch.entries)
         rejects = [
             *((seq, one.number, one.reason, one.text) for seq, one in batch.rejects),

@@ -100,6 +100,13 @@ CREATE TABLE IF NOT EXISTS late_points (
     quality INTEGER,
     PRIMARY KEY (series, time)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS watched_series (
+    series INTEGER PRIMARY KEY,
+    since INTEGER,
+    marks INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS watched_series_marked ON watched_series (since)
+    WHERE since IS NOT NULL;
 CREATE TABLE IF NOT EXISTS floors (
     name TEXT PRIMARY KEY,
     time INTEGER NOT NULL
@@ -107,7 +114,7 @@ CREATE TABLE IF NOT EXISTS floors (
 """
 
 
-VERSION = 1
+VERSION = 2
 CACHE_KIB = 65_536  # of this connection only
 
 

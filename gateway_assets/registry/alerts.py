@@ -54,7 +54,8 @@ class AlertRule(Identified, Timed, SoftlyDeleted, Model):
     """What raises an alarm: an operator with its thresholds, or an expression; never both.
 
     It looks at one tag, at the tags of one device, or, only where ``fleet`` says so, at every
-    device's tags called ``metric``.
+    device's tags called ``metric``. Since ``activated_at`` it means what it means: samples before then
+    are not its own. A change of its meaning, or enabling it, counts ``version`` up and sets that.
     """
 
     __tablename__ = "alert_rules"
@@ -87,6 +88,7 @@ class AlertRule(Identified, Timed, SoftlyDeleted, Model):
     message: Mapped[str | None] = mapped_column(Text)
     enabled: Mapped[bool] = mapped_column(default=True)
     version: Mapped[int] = mapped_column(default=1)
+    activated_at: Mapped[datetime] = mapped_column(Moment, default=utc_now)
     created_by: Mapped[str | None] = mapped_column(String(255))
     updated_by: Mapped[str | None] = mapped_column(String(255))
 
@@ -202,7 +204,11 @@ class Transition(Model):
 
 
 class Instance(Model):
-    """Where an instance stands: all that its next sample needs, as the state machine wrote it."""
+    """Where an instance stands: all that its next sample needs, as the state machine wrote it.
+
+    ``due`` (ns since 1970) is when it must be looked at although no sample came: silence, the end
+    of a shelf, an alarm that lasts too long.
+    """
 
     __tablename__ = "alert_instances"
 
@@ -213,10 +219,11 @@ class Instance(Model):
     rule_version: Mapped[int]
     condition: Mapped[str] = mapped_column(String(20))
     watermark: Mapped[int | None] = mapped_column(BigInteger)
+    due: Mapped[int | None] = mapped_column(BigInteger)
     state: Mapped[dict[str, Any]] = mapped_column(Document)
     updated_at: Mapped[datetime] = mapped_column(Moment, default=utc_now, onupdate=utc_now)
 
-    __table_args__ = (Index(None, "condition"),)
+    __table_args__ = (Index(None, "condition"), Index(None, "due"))
 
 
 class LateSample(Model):

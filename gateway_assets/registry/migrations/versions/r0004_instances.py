@@ -42,6 +42,7 @@ def upgrade() -> None:
         sa.Column("rule_version", sa.Integer(), nullable=False),
         sa.Column("condition", sa.String(length=20), nullable=False),
         sa.Column("watermark", sa.BigInteger(), nullable=True),
+        sa.Column("due", sa.BigInteger(), nullable=True),
         sa.Column("state", types.Document, nullable=False),
         sa.Column("updated_at", types.Moment(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -55,6 +56,7 @@ def upgrade() -> None:
     op.create_index(
         op.f("idx_alert_instances_condition"), "alert_instances", ["condition"], unique=False
     )
+    op.create_index(op.f("idx_alert_instances_due"), "alert_instances", ["due"], unique=False)
     op.create_table(
         "alert_late_samples",
         sa.Column("rule_id", types.Id(), nullable=False),
