@@ -9,4 +9,7 @@ Nothing here reads or writes anything.
 ``predicate``       when a value fires and when it clears, in Python and in SQL
 ``expression``      conditions that people write, parsed and compiled to Python
 ``expression_sql``  the same conditions in SQL
+``state``           what is remembered of an alarm, and what is told of it
+``machine``         samples and silence move the state
+``actions``         people move the state
 """

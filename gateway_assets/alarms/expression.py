@@ -251,7 +251,7 @@ class Window:
         self.time = time
         self.last = last
         self.good_time = good_time
-        self.recent = deque(recent, maxlen=MAX_WINDOW)
+        self.recent = deque(recent if span else (), maxlen=MAX_WINDOW)
         self.value: float | None = None
         self.previous: float | None = None
         self.quality = 2.0
