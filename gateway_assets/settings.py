@@ -120,6 +120,7 @@ class Settings(BaseSettings):
         description="PostgreSQL that keeps devices, rules and users, such as "
         "postgresql+psycopg://user@host/gateway; without one it is gateway.db.",
     )
+    shelve_max_hours: Hours = Field(8, description="For how long an alarm may be shelved at most.")
     notify_url: str = Field(
         "",
         pattern=r"^(https?://\S+)?$",

@@ -9,47 +9,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import StrEnum
 
 from gateway_assets.alarms.expression import parse
 from gateway_assets.errors import ConfigError
-
-
-class Op(StrEnum):
-    GT = "GT"
-    GTE = "GTE"
-    LT = "LT"
-    LTE = "LTE"
-    EQ = "EQ"
-    NE = "NE"
-    BETWEEN = "BETWEEN"
-    NOT_BETWEEN = "NOT_BETWEEN"
-
+from gateway_assets.registry.words import AlertLevel as Level
+from gateway_assets.registry.words import CompareOp as Op
+from gateway_assets.registry.words import NoData
 
 RANGES = frozenset({Op.BETWEEN, Op.NOT_BETWEEN})
 ABOVE = frozenset({Op.GT, Op.GTE})
 BELOW = frozenset({Op.LT, Op.LTE})
-
-
-class Level(StrEnum):
-    """How bad it is, from the least on."""
-
-    INFO = "INFO"
-    WARNING = "WARNING"
-    CRITICAL = "CRITICAL"
-    FATAL = "FATAL"
-
-    @property
-    def rank(self) -> int:
-        return list(Level).index(self)
-
-
-class NoData(StrEnum):
-    """What silence does to an alarm: nothing, raises it, or ends it."""
-
-    KEEP = "KEEP"
-    ALARM = "ALARM"
-    RESOLVE = "RESOLVE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ Part 9. A transition names the one that changed: ``from_state`` and ``to_state``
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -129,8 +129,12 @@ class State:
         return RTN_UNACK if self.is_returned else self.condition
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        return asdict(self) | {"window": [list(sample) for sample in self.window]}
+        """As JSON can hold it; what is as in ``State()`` is left out."""
+        given = {name: getattr(self, name) for name in _DEFAULTS}
+        told = {name: value for name, value in given.items() if value != _DEFAULTS[name]}
+        if self.window:
+            told["window"] = [list(sample) for sample in self.window]
+        return told
 
     @classmethod
     def from_dict(cls, kept: dict[str, Any]) -> State:
@@ -138,7 +142,7 @@ class State:
 
         Raises StoreError for unknown names and values.
         """
-        unknown = sorted(kept.keys() - {field.name for field in fields(cls)})
+        unknown = sorted(kept.keys() - _DEFAULTS.keys())
         if unknown:
             raise _unreadable(f"does not know {', '.join(unknown)}")
         kinds = {"condition": Condition, "ack": Ack, "suppression": Suppression, "level": Level}
@@ -152,6 +156,9 @@ class State:
         except (TypeError, ValueError) as error:
             raise _unreadable(f"cannot take {error}") from error
         return cls(**(kept | enums | {"window": window}))
+
+
+_DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(State)}
 
 
 def _unreadable(what: str) -> StoreError:

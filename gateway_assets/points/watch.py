@@ -22,13 +22,11 @@ class Mark(NamedTuple):
     marks: int
 
 
-def watch(connection: sqlite3.Connection, series: Iterable[int], since: int) -> None:
-    """Watch these series, and mark those that were not watched: their points from ``since`` on are
-    new to who watches. Within the caller's transaction.
-    """
+def watch(connection: sqlite3.Connection, series: Iterable[int]) -> None:
+    """Watch these, too: what is written from now on marks them. In the caller's transaction."""
     connection.executemany(
-        "INSERT INTO watched_series (series, since, marks) VALUES (?, ?, 1) ON CONFLICT DO NOTHING",
-        ((one, since) for one in series),
+        "INSERT INTO watched_series (series, marks) VALUES (?, 0) ON CONFLICT DO NOTHING",
+        ((one,) for one in series),
     )
 
 

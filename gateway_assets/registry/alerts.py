@@ -54,8 +54,9 @@ class AlertRule(Identified, Timed, SoftlyDeleted, Model):
     """What raises an alarm: an operator with its thresholds, or an expression; never both.
 
     It looks at one tag, at the tags of one device, or, only where ``fleet`` says so, at every
-    device's tags called ``metric``. Since ``activated_at`` it means what it means: samples before then
-    are not its own. A change of its meaning, or enabling it, counts ``version`` up and sets that.
+    device's tags called ``metric``. Since ``activated_at`` it means what it means: samples before
+    then are not its own. A change of its meaning counts ``version`` up and sets that; so does
+    enabling it again.
     """
 
     __tablename__ = "alert_rules"

@@ -56,10 +56,16 @@ class CompareOp(StrEnum):
 
 
 class AlertLevel(StrEnum):
+    """How bad it is, from the least on."""
+
     INFO = "INFO"
     WARNING = "WARNING"
     CRITICAL = "CRITICAL"
     FATAL = "FATAL"
+
+    @property
+    def rank(self) -> int:
+        return list(AlertLevel).index(self)
 
 
 class AlertStatus(StrEnum):
