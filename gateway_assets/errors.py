@@ -15,8 +15,11 @@
     │   └── FramesUnavailable             it cannot be read or written now; try again later
     ├── PullError                    11   a table of another server cannot be read
     │   └── PullUnavailable               its server does not answer; try again later
-    └── RegistryError                12   devices, rules or users cannot be read or changed
-        └── RegistryUnavailable           its server does not answer; try again later
+    ├── RegistryError                12   devices, rules or users cannot be read or changed
+    │   └── RegistryUnavailable           its server does not answer; try again later
+    └── NotifyError                  14   a notification cannot be sent
+        ├── SinkRefused                   its receiver will not take it
+        └── SinkUnavailable               its receiver does not answer; try again later
 
 An error says what went wrong and where, and carries a hint: what to do next, where possible a
 command to type. ``transient`` tells a scheduler whether the same call may succeed later.
@@ -103,3 +106,21 @@ class RegistryError(GatewayError):
 
 class RegistryUnavailable(RegistryError):
     transient = True
+
+
+class NotifyError(GatewayError):
+    exit_code = 14
+
+
+class SinkRefused(NotifyError):
+    pass
+
+
+class SinkUnavailable(NotifyError):
+    """``retry_after``: seconds that the receiver asks for, if it asks."""
+
+    transient = True
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after

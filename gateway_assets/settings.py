@@ -126,6 +126,21 @@ class Settings(BaseSettings):
         pattern=r"^(https?://\S+)?$",
         description="Where a JSON summary is POSTed after each scheduled archive run.",
     )
+    notify_group_seconds: float = Field(
+        10,
+        ge=0,
+        le=3600,
+        description="How long the first notification of a group waits for others.",
+    )
+    notify_per_hour: int = Field(
+        60,
+        ge=1,
+        le=100_000,
+        description="Messages that a channel gets in an hour; what exceeds becomes one summary.",
+    )
+    notify_attempts: int = Field(
+        10, ge=1, le=100, description="After how many attempts a notification is given up."
+    )
     rollup_cron: str = Field(
         "*/15 * * * *",
         pattern=_CRON,
@@ -336,6 +351,10 @@ class Settings(BaseSettings):
     @property
     def archive(self) -> Path:
         return self.data_dir / "archive" / "parquet"
+
+    @property
+    def notifications_log(self) -> Path:
+        return self.data_dir / "notifications.log"
 
     @property
     def dagster_home(self) -> Path:

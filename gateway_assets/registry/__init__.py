@@ -11,6 +11,7 @@ history speaks of is never removed by removing something else.
 ``users``       users, sessions, tokens, the audit
 ``audit``       the log of what was done and what was refused
 ``database``    opening it, transactions, its refusals as errors
+``opened``      opening it as commands and services do
 ``upgrade``     migrations: which there are, and applying them
 ``migrations``  the migrations themselves
 """
