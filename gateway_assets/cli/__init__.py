@@ -19,6 +19,7 @@
 ``pictures``  numbers as pictures of one line
 ``spans``    lengths of time such as 6h
 ``collect``  StarRocks clusters looked at, once or until stopped
+``notifications``  notifications list, deliver, retry, test
 ``points``   write, series, points: time series by hand
 ``serve``    points over HTTP
 ``up``       capture, UI and daemon together in the foreground

@@ -26,6 +26,7 @@ _COMMANDS = {
     "export": "export:export",
     "geoip": "geoip:geoip",
     "load": "stages:load",
+    "notifications": "notifications:notifications",
     "points": "points:points",
     "pull": "pull:pull",
     "query": "query:query",
@@ -63,7 +64,8 @@ class _LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, 1 unexpected (clusters advice: a rule holds), 2 usage, 3 setting, "
     "4 capture, 5 landing file, 6 hot database, 7 archive, 8 query, 9 busy (try again), "
-    "10 frame log, 11 pull.",
+    "10 frame log, 11 pull, "
+    "14 notification.",
 )
 @click.version_option(__version__, prog_name="gateway")
 @click.option(
