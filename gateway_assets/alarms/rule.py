@@ -16,6 +16,8 @@ from gateway_assets.registry.words import AlertLevel as Level
 from gateway_assets.registry.words import CompareOp as Op
 from gateway_assets.registry.words import NoData
 
+__all__ = ["ABOVE", "BELOW", "RANGES", "Escalation", "Level", "NoData", "Op", "Rule"]
+
 RANGES = frozenset({Op.BETWEEN, Op.NOT_BETWEEN})
 ABOVE = frozenset({Op.GT, Op.GTE})
 BELOW = frozenset({Op.LT, Op.LTE})

@@ -17,6 +17,7 @@ from gateway_assets.tables import check_settings
 
 # name -> module and object; a module is imported when its command is used, so help stays quick
 _COMMANDS = {
+    "alerts": "alerts:alerts",
     "archive": "archive:archive",
     "clusters": "clusters:clusters",
     "collect": "collect:collect",

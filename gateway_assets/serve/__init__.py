@@ -18,6 +18,7 @@ drop what any answer of the 400s refuses.
 ``named``       headers that every answer has
 ``counts``      what the service counts of itself
 ``loader``      the process beside it that loads and rolls up
-``keeper``      that process, started again whenever it ends
+``alarms``      the process beside it that evaluates alarms and tells people
+``keeper``      these processes, started again whenever they end
 ``run``         all of it, until it is told to stop
 """

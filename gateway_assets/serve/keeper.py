@@ -1,4 +1,4 @@
-"""The loader beside the service: started, and started again whenever it ends."""
+"""Processes beside the service: started, and started again whenever they end."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gateway_assets.settings import Settings
 
+DOES = {"loader": "loads", "alarms": "evaluates alarms"}
 PAUSES = (1, 2, 5, 10, 30)  # seconds before another start
 _STEADY_SECONDS = 60
 _STOP_SECONDS = 8
@@ -22,10 +23,12 @@ _LIBC = ctypes.CDLL(None)  # before a fork: loading a library behind one may wai
 
 
 @contextmanager
-def kept_loading(settings: Settings, say: Callable[[str], None]) -> Iterator[None]:
-    """Keep a loader running for the block. Killing it does no harm, nor this process's death."""
+def kept(settings: Settings, part: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Keep ``gateway serve --<part>`` running for the block. Killing it does no harm, nor this
+    process's death.
+    """
     stopping = threading.Event()
-    keeper = threading.Thread(target=_keep, args=(settings, say, stopping), name="keeper")
+    keeper = threading.Thread(target=_keep, args=(settings, part, say, stopping), name=part)
     keeper.start()
     try:
         yield
@@ -34,9 +37,11 @@ def kept_loading(settings: Settings, say: Callable[[str], None]) -> Iterator[Non
         keeper.join()
 
 
-def _keep(settings: Settings, say: Callable[[str], None], stopping: threading.Event) -> None:
+def _keep(
+    settings: Settings, part: str, say: Callable[[str], None], stopping: threading.Event
+) -> None:
     program = Path(sys.executable).parent / "gateway"
-    command = [str(program), "--data-dir", str(settings.data_dir), "serve", "--loader"]
+    command = [str(program), "--data-dir", str(settings.data_dir), "serve", f"--{part}"]
     deaths = 0
     while not stopping.is_set():
         began = time.monotonic()
@@ -45,7 +50,9 @@ def _keep(settings: Settings, say: Callable[[str], None], stopping: threading.Ev
             return
         deaths = 1 if time.monotonic() - began > _STEADY_SECONDS else deaths + 1
         pause = PAUSES[min(deaths, len(PAUSES)) - 1]
-        say(f"the loader ended with status {status}; starting it again in {pause} s")
+        say(
+            f"the part that {DOES[part]} ended with status {status}; starting it again in {pause} s"
+        )
         stopping.wait(pause)
 
 

@@ -1,4 +1,4 @@
-"""``gateway serve``: the service and the loader beside it, until they are told to stop."""
+"""``gateway serve``: the service and the parts beside it, until they are told to stop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gateway_assets.points.schema import open_points
 from gateway_assets.serve.app import make_app
 from gateway_assets.serve.body import Bodies
 from gateway_assets.serve.connection import MOST_CONNECTIONS, Connection
-from gateway_assets.serve.keeper import kept_loading
+from gateway_assets.serve.keeper import kept
 from gateway_assets.serve.named import Named
 from gateway_assets.settings import Settings
 
@@ -43,7 +43,8 @@ def run(settings: Settings, say: Callable[[str], None], *, loads: bool = True) -
         _allow_files()
         say(f"writes: {_url(listener)}")
         if loads:
-            held.enter_context(kept_loading(settings, say))
+            for part in ("loader", "alarms"):
+                held.enter_context(kept(settings, part, say))
         server.run(sockets=[listener])
 
 

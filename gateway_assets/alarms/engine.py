@@ -1,0 +1,286 @@
+"""New points are evaluated by the rules that look at them.
+
+What a sample leads to depends on the samples and their own times only. An instance and all that
+follows from its samples are committed together, and the mark that a series has new points goes
+afterwards: whoever is killed in between evaluates the same samples again, finds them seen, and
+changes nothing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from gateway_assets.alarms import actions
+from gateway_assets.alarms.history import Moved
+from gateway_assets.alarms.machine import advance, expire_shelf, silence
+from gateway_assets.alarms.pairs import Pairs
+from gateway_assets.alarms.record import record
+from gateway_assets.alarms.rule import Op, Rule
+from gateway_assets.alarms.samples import MOST, after, at
+from gateway_assets.alarms.scope import Place, Scoped, Series
+from gateway_assets.alarms.state import Late, Sample, State, Step, Suppression
+from gateway_assets.alarms.store import (
+    Key,
+    Known,
+    due_before,
+    read_states,
+    write_late,
+)
+from gateway_assets.hot.store import writing
+from gateway_assets.points.watch import Mark, marked, unmark, watch, watch_only
+from gateway_assets.registry.alerts import AlertRule, Instance
+from gateway_assets.registry.database import Registry
+from gateway_assets.settings import Settings
+
+T = TypeVar("T")
+SERIES_AT_ONCE = 500  # evaluated in one transaction of the registry
+ROUNDS = 100  # of one run; points may come faster than they are evaluated
+GRACE = 5 * 10**9  # ns that a point may take to come here before its silence is noticed
+_ENGINE = "gateway"
+
+
+class Evaluated(NamedTuple):
+    """What a run has done."""
+
+    series: int = 0
+    samples: int = 0
+    transitions: int = 0
+    late: int = 0
+
+    def plus(self, other: Evaluated) -> Evaluated:
+        return Evaluated(*map(sum, zip(self, other, strict=True)))
+
+
+class Engine:
+    """Evaluates the points of one host. One object may be asked again and again: it goes on.
+
+    Only one at a time may run on a data directory (``alarms.run`` sees to that).
+    """
+
+    def __init__(self, settings: Settings, registry: Registry, points: sqlite3.Connection) -> None:
+        self._settings = settings
+        self.registry = registry
+        self._points = points
+        self._pairs = Pairs()
+        self._unseen: set[int] = set()  # series with a rule that has never looked at them
+
+    @property
+    def wrong_rules(self) -> dict[str, str]:
+        """Rules that cannot be evaluated, by id, and why."""
+        return self._pairs.wrong
+
+    def run(self, now: int | None = None) -> Evaluated:
+        """Everything that can be evaluated at ``now`` (ns; this moment unless given)."""
+        self._renew()
+        done = Evaluated()
+        for some in _in_parts(sorted(self._unseen)):
+            done = done.plus(self._evaluate([Mark(series, 0, 0) for series in some]))
+        self._unseen.clear()
+        for _ in range(ROUNDS):
+            marks = marked(self._points, SERIES_AT_ONCE)
+            if not marks:
+                break
+            done = done.plus(self._evaluate(marks))
+            with writing(self._points):
+                unmark(self._points, marks)
+        return done.plus(self._look_at_due(time.time_ns() if now is None else now))
+
+    def _renew(self) -> None:
+        with self.registry.reading() as session:
+            before = set(self._pairs.of_series)
+            changed = self._pairs.renew(session, self._points)
+            matched = set(self._pairs.of_series)
+            if not changed and matched == before:
+                return
+            known = set(map(tuple, session.execute(select(Instance.rule_id, Instance.series))))
+        with writing(self._points):
+            watch(self._points, matched)
+            watch_only(self._points, matched)
+        self._unseen |= {
+            number
+            for number, rules in self._pairs.of_series.items()
+            for one in rules
+            if (one.rule.id, self._pairs.series[number].key) not in known
+        }
+        if changed:
+            self._settle_changes()
+
+    def _settle_changes(self) -> None:
+        """Instances whose rule is gone or another one are closed; service is as the rule says."""
+        with self.registry.reading() as session:
+            kept = session.execute(select(Instance.rule_id, Instance.series, Instance.rule_version))
+            rows = [(Key(rule, series), version) for rule, series, version in kept]
+        suspects = [
+            key
+            for key, version in rows
+            if (one := self._pairs.rules.get(key.rule)) is None
+            or one.rule.version != version
+            or one.out_of_service
+        ]
+        in_service = self._out_of_service() - {key for key in suspects if self._is_out(key)}
+        for some in _in_parts(sorted({*suspects, *in_service})):
+            self._settle(some)
+
+    def _is_out(self, key: Key) -> bool:
+        one = self._pairs.rules.get(key.rule)
+        return one is not None and one.out_of_service
+
+    def _out_of_service(self) -> set[Key]:
+        with self.registry.reading() as session:
+            found = session.execute(select(Instance.rule_id, Instance.series, Instance.state))
+            return {
+                Key(rule, series)
+                for rule, series, state in found
+                if state.get("suppression") == Suppression.OUT_OF_SERVICE
+            }
+
+    def _settle(self, keys: Sequence[Key]) -> None:
+        now = time.time_ns()
+        by_key = {one.key: one for one in self._pairs.series.values()}
+        with self.registry.writing() as session:
+            known = read_states(session, sorted({key.series for key in keys}))
+            gone = {
+                row.id: row
+                for row in session.scalars(
+                    select(AlertRule).where(AlertRule.id.in_({key.rule for key in keys}))
+                )
+            }
+            moved = []
+            for key in keys:
+                one = self._pairs.rules.get(key.rule)
+                rule = one.rule if one else _former(gone[key.rule])
+                step = _settled(one, known[key], now)
+                series = by_key.get(key.series)
+                place = self._pairs.place(series) if series else Place(None, None, None, None)
+                moved.append(
+                    Moved(key, rule, place, known[key].state, step.state, step.transitions)
+                )
+            record(session, self._settings, moved)
+
+    def _evaluate(self, marks: Sequence[Mark]) -> Evaluated:
+        """The new samples of these series, in one transaction of the registry; again while one of
+        them has more.
+        """
+        done = Evaluated(series=len(marks))
+        rest = [mark for mark in marks if mark.series in self._pairs.of_series]
+        while rest:
+            with self.registry.writing() as session:
+                evaluated, rest = self._evaluate_some(session, rest)
+            done = done.plus(evaluated)
+        return done
+
+    def _evaluate_some(
+        self, session: Session, marks: Sequence[Mark]
+    ) -> tuple[Evaluated, list[Mark]]:
+        known = read_states(session, [self._pairs.series[mark.series].key for mark in marks])
+        moved: list[Moved] = []
+        late: list[tuple[Key, Late]] = []
+        samples, more = 0, []
+        for mark in marks:
+            series = self._pairs.series[mark.series]
+            rules = self._pairs.of_series[mark.series]
+            seen = {
+                one.rule.id: _seen(one, known.get(Key(one.rule.id, series.key))) for one in rules
+            }
+            found = after(self._points, series.id, min(seen.values()))
+            samples += len(found)
+            if len(found) == MOST:
+                more.append(mark._replace(since=0))
+            for one in rules:
+                key = Key(one.rule.id, series.key)
+                before = known[key].state if key in known else State()
+                late += self._too_late(key, series, mark, before)
+                step = advance(one.rule, before, _later(found, seen[one.rule.id]))
+                moved.append(self._moved(key, one, series, before, step))
+        record(session, self._settings, moved)
+        write_late(session, late)
+        transitions = sum(len(one.steps) for one in moved)
+        return Evaluated(0, samples, transitions, len(late)), more
+
+    def _too_late(
+        self, key: Key, series: Series, mark: Mark, state: State
+    ) -> Iterable[tuple[Key, Late]]:
+        """The earliest of the samples that came when the instance was past them."""
+        if not mark.since or state.watermark is None or mark.since > state.watermark:
+            return
+        sample = at(self._points, series.id, mark.since)
+        if sample is not None:
+            yield key, Late(*sample)
+
+    def _moved(self, key: Key, one: Scoped, series: Series, before: State, step: Step) -> Moved:
+        place = self._pairs.place(series) if step.transitions else _NOWHERE
+        return Moved(key, one.rule, place, before, step.state, step.transitions)
+
+    def _look_at_due(self, now: int) -> Evaluated:
+        """Silence, and shelves that have ended."""
+        by_key = {one.key: one for one in self._pairs.series.values()}
+        transitions = 0
+        with self.registry.reading() as session:
+            due = due_before(session, now - GRACE, SERIES_AT_ONCE)
+        due = [key for key in due if key.series in by_key and key.rule in self._pairs.rules]
+        if not due:
+            return Evaluated()
+        with self.registry.writing() as session:
+            known = read_states(session, sorted({key.series for key in due}))
+            moved = []
+            for key in due:
+                one, before = self._pairs.rules[key.rule], known[key].state
+                first = silence(one.rule, before, now - GRACE)
+                last = expire_shelf(one.rule, first.state, now - GRACE)
+                steps = first.transitions + last.transitions
+                step = Step(last.state, steps)
+                moved.append(self._moved(key, one, by_key[key.series], before, step))
+                transitions += len(steps)
+            record(session, self._settings, moved)
+        return Evaluated(transitions=transitions)
+
+
+_NOWHERE = Place(None, None, None, None)
+
+
+def _seen(one: Scoped, known: Known | None) -> int:
+    """Up to when (ns) the instance has seen its samples."""
+    if known is None or known.state.watermark is None:
+        return one.started
+    return max(one.started, known.state.watermark)
+
+
+def _later(samples: list[Sample], time: int) -> list[Sample]:
+    if not samples or samples[0][0] > time:
+        return samples
+    return [sample for sample in samples if sample[0] > time]
+
+
+def _in_parts(items: list[T]) -> Iterator[list[T]]:
+    for start in range(0, len(items), SERIES_AT_ONCE):
+        yield items[start : start + SERIES_AT_ONCE]
+
+
+def _former(row: AlertRule) -> Rule:
+    """A rule that is evaluated no more, perhaps because nobody can: its name and its level."""
+    return Rule(
+        id=row.id, version=row.version, name=row.name, op=Op.GT, threshold=0.0, level=row.level
+    )
+
+
+def _settled(one: Scoped | None, known: Known, now: int) -> Step:
+    """The state of an instance after what happened to its rule."""
+    if one is None:
+        return actions.close(known.state, "rule_removed", now, _ENGINE)
+    step = Step(known.state)
+    if one.rule.version != known.version:
+        step = actions.close(known.state, "rule_changed", now, _ENGINE)
+    is_out = step.state.suppression is Suppression.OUT_OF_SERVICE
+    if one.out_of_service and not is_out:
+        out = actions.out_of_service(step.state, _ENGINE, "the rule is out of service", now)
+        return Step(out.state, step.transitions + out.transitions)
+    if is_out and not one.out_of_service:
+        back = actions.in_service(step.state, _ENGINE, "the rule is in service", now)
+        return Step(back.state, step.transitions + back.transitions)
+    return step

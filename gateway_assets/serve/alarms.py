@@ -1,0 +1,66 @@
+"""The process beside the service that evaluates alarms, and sends what is to be told.
+
+It costs nothing until there is a registry. Sending waits for other servers, so it has a thread of
+its own.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from gateway_assets.errors import GatewayError
+from gateway_assets.hot.store import translated
+from gateway_assets.settings import Settings
+
+SECONDS = 0.25  # between two looks; one that finds nothing costs a question to each database
+AFTER_ERROR_SECONDS = 5.0
+_IDLE_SECONDS = 2.0
+
+
+def run_alarms(settings: Settings, say: Callable[[str], None], stopped: Callable[[], bool]) -> None:
+    """Until ``stopped``. What fails is said once, and tried again: no sample is missed by that."""
+    said = ""
+    while not stopped():
+        try:
+            if settings.registry_url or settings.registry_database.is_file():
+                _run(settings, say, stopped)
+            _wait(_IDLE_SECONDS, stopped)
+        except GatewayError as error:
+            if str(error) != said:
+                say(f"error: {error}")
+            said = str(error)
+            _wait(AFTER_ERROR_SECONDS, stopped)
+
+
+def _run(settings: Settings, say: Callable[[str], None], stopped: Callable[[], bool]) -> None:
+    # SQLAlchemy takes a third of a second and forty megabytes, which a host without rules keeps.
+    from gateway_assets.alarms.run import held_engine  # noqa: PLC0415
+    from gateway_assets.notify.deliver import deliver_forever  # noqa: PLC0415
+
+    told: dict[str, str] = {}
+    with held_engine(settings) as engine:
+        stop = threading.Event()
+        sender = threading.Thread(
+            target=deliver_forever, args=(engine.registry, settings, stop), name="notify"
+        )
+        sender.start()
+        try:
+            while not stopped():
+                with translated(settings.points_database):
+                    engine.run()
+                for rule, why in engine.wrong_rules.items():
+                    if told.get(rule) != why:
+                        say(f"error: {why}")
+                told = dict(engine.wrong_rules)
+                _wait(SECONDS, stopped)
+        finally:
+            stop.set()
+            sender.join()
+
+
+def _wait(seconds: float, stopped: Callable[[], bool]) -> None:
+    end = time.monotonic() + seconds
+    while not stopped() and time.monotonic() < end:
+        time.sleep(0.1)
