@@ -17,6 +17,7 @@
     │   └── PullUnavailable               its server does not answer; try again later
     ├── RegistryError                12   devices, rules or users cannot be read or changed
     │   └── RegistryUnavailable           its server does not answer; try again later
+    ├── BackupError                  13   a backup cannot be made, proven or restored
     └── NotifyError                  14   a notification cannot be sent
         ├── SinkRefused                   its receiver will not take it
         └── SinkUnavailable               its receiver does not answer; try again later
@@ -106,6 +107,10 @@ class RegistryError(GatewayError):
 
 class RegistryUnavailable(RegistryError):
     transient = True
+
+
+class BackupError(GatewayError):
+    exit_code = 13
 
 
 class NotifyError(GatewayError):

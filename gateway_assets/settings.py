@@ -115,6 +115,17 @@ class Settings(BaseSettings):
     archive_vacuum: bool = Field(
         True, description="Whether a database shrinks after most of it was archived."
     )
+    backup_cron: str = Field(
+        "45 2 * * *",
+        pattern=_CRON,
+        description="When everything is backed up (five cron fields, UTC).",
+    )
+    backup_keep: int = Field(
+        7,
+        ge=1,
+        le=10_000,
+        description="Backups that stay; the newest that was proven good always does.",
+    )
     registry_url: str = Field(
         "",
         description="PostgreSQL that keeps devices, rules and users, such as "

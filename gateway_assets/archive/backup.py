@@ -28,13 +28,10 @@ def backup(connection: sqlite3.Connection, database: Path, folder: Path) -> Path
         try:
             connection.execute("VACUUM INTO ?", (str(partial),))
             with closing(sqlite3.connect(partial)) as copy:
-                found = [text for (text,) in copy.execute("PRAGMA quick_check")]
-            # A NULL where there should be none harms no structure, and SQLite 3.40 sees some that
-            # are not there (WITHOUT ROWID, descending keys).
-            damage = [text for text in found if text != "ok" and not text.startswith("NULL value")]
-            if damage:
+                found = damage(copy)
+            if found:
                 raise ArchiveError(
-                    f"{database}: its backup fails SQLite's check: {damage[0]}",
+                    f"{database}: its backup fails SQLite's check: {found}",
                     hint="the database is damaged: see PRAGMA integrity_check",
                 )
             with partial.open("rb") as file:
@@ -44,6 +41,15 @@ def backup(connection: sqlite3.Connection, database: Path, folder: Path) -> Path
         finally:
             partial.unlink(missing_ok=True)
     return path
+
+
+def damage(copy: sqlite3.Connection) -> str:
+    """What SQLite's own check finds first; empty when nothing is wrong."""
+    found = [text for (text,) in copy.execute("PRAGMA quick_check")]
+    # A NULL where there should be none harms no structure, and SQLite 3.40 sees some that are not
+    # there (WITHOUT ROWID, descending keys).
+    wrong = [text for text in found if text != "ok" and not text.startswith("NULL value")]
+    return wrong[0] if wrong else ""
 
 
 def check_space(place: Path, needed: int, what: str) -> None:

@@ -331,6 +331,7 @@ def _other_copies(source: Source) -> list[str]:
     backups = source.root.parent.parent / "backup"
     copies = [
         *backups.glob(f"{source.table.database.stem}-*.db"),
+        *(record.parent for record in backups.glob("*/backup.json")),
         *(orphans(source.root) / source.table.name).rglob("*.parquet"),
     ]
     found = sorted(str(copy) for copy in copies)

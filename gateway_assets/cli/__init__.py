@@ -3,6 +3,7 @@
 ``main``     the command, its settings and its errors
 ``stages``   load, rollup: the stages by hand
 ``archive``  archive plan, run, status, verify, restore, erase, compact, backup, export
+``backup``   backup, restore: everything at once
 ``geoip``    geoip status, re-enrich: where addresses are
 ``pull``     pull: tables of PostgreSQL servers
 ``query``    one SELECT over both tiers

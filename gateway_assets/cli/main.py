@@ -19,6 +19,7 @@ from gateway_assets.tables import check_settings
 _COMMANDS = {
     "alerts": "alerts:alerts",
     "archive": "archive:archive",
+    "backup": "backup:backup",
     "clusters": "clusters:clusters",
     "collect": "collect:collect",
     "config": "config:config",
@@ -31,6 +32,7 @@ _COMMANDS = {
     "points": "points:points",
     "pull": "pull:pull",
     "query": "query:query",
+    "restore": "backup:restore",
     "rollup": "stages:rollup",
     "series": "points:series",
     "serve": "serve:serve",
@@ -65,8 +67,7 @@ class _LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, 1 unexpected (clusters advice: a rule holds), 2 usage, 3 setting, "
     "4 capture, 5 landing file, 6 hot database, 7 archive, 8 query, 9 busy (try again), "
-    "10 frame log, 11 pull, "
-    "14 notification.",
+    "10 frame log, 11 pull, 12 registry, 13 backup, 14 notification.",
 )
 @click.version_option(__version__, prog_name="gateway")
 @click.option(

@@ -1,0 +1,293 @@
+"""A backup has everything, as of moments between which nothing is lost, or is not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from gateway_assets.archive.engine import UniversalArchiver
+from gateway_assets.backups import record
+from gateway_assets.backups.bring import bring
+from gateway_assets.backups.prove import prove
+from gateway_assets.backups.record import backups_in, read_record
+from gateway_assets.backups.sqlite import opened_copy
+from gateway_assets.backups.take import alone, take
+from gateway_assets.errors import BackupError, Busy
+from gateway_assets.frames.log import open_log
+from gateway_assets.hot.load import load
+from gateway_assets.hot.store import open_store, writing
+from gateway_assets.settings import Settings, load_settings
+from gateway_assets.tables import IP_TRAFFIC
+from tests.backups.filled import (
+    LOADED,
+    WAITING,
+    ask,
+    declare_user_table,
+    everything,
+    fill,
+    left,
+    load_points,
+    write_points,
+)
+from tests.traffic import TODAY, land_rows
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+
+
+def test_what_is_in_a_backup(filled: Settings, tmp_path: Path) -> None:
+    (tmp_path / "gateway.toml").write_text("backup_keep = 5\n")
+    (tmp_path / ".env").write_text("GATEWAY_NOTIFY_URL=https://secret.example\n")
+    declare_user_table(filled, tmp_path / "bot.db", 25)
+    done = read_record(take(filled).path)
+    kinds = {part.path: part.kind for part in done.parts}
+    (elsewhere,) = (path for path in kinds if path.startswith("elsewhere/"))
+    assert {path for path, kind in kinds.items() if kind == record.SQLITE} == {
+        "data/hot.db",
+        "data/points.db",
+        elsewhere,
+    }
+    assert kinds["config/gateway.toml"] == kinds["data/tables.toml"] == record.CONFIG
+    assert "config/.env" not in kinds
+    assert len(done.of_kind(record.LANDING)) == 1
+    rows = {part.path: part.rows for part in done.parts}
+    assert rows[elsewhere] == {"jobs": 25}
+    assert rows["data/points.db"]["points"] == 10
+    assert {entry.path for entry in done.entries()} == {
+        str(path.relative_to(filled.data_dir)) for path in filled.archive.rglob("*.parquet")
+    }
+    with_secrets = take(filled, with_secrets=True)
+    assert "config/.env" in {part.path for part in with_secrets.parts}
+    assert {oct(path.stat().st_mode & 0o077) for path in done.path.rglob("*.db")} == {"0o0"}
+    assert (done.path.stat().st_mode & 0o777, done.left_out) == (0o700, [])
+
+
+def test_a_transaction_is_never_half_in_it(filled: Settings) -> None:
+    """Two tables get a row each in one transaction, as fast as a writer can."""
+    stopped, written = threading.Event(), []
+
+    def write() -> None:
+        with closing(sqlite3.connect(filled.registry_database, isolation_level=None)) as own:
+            own.execute("PRAGMA journal_mode=WAL")
+            own.execute("CREATE TABLE one (n INTEGER, filler TEXT)")
+            own.execute("CREATE TABLE two (n INTEGER, filler TEXT)")
+            while not stopped.is_set():
+                with writing(own):
+                    own.execute("INSERT INTO one VALUES (?, ?)", (len(written), "x" * 3000))
+                    own.execute("INSERT INTO two VALUES (?, ?)", (len(written), "x" * 3000))
+                written.append(1)
+                started.set()
+
+    started = threading.Event()
+    writer = threading.Thread(target=write)
+    writer.start()
+    started.wait(30)
+    try:
+        before = len(written)
+        done = [take(filled) for _ in range(3)]
+        after = len(written)
+    finally:
+        stopped.set()
+        writer.join()
+    counts = []
+    for one in done:
+        with opened_copy(one.path / "data" / "gateway.db") as copy:
+            query = "SELECT (SELECT count(*) FROM one), (SELECT count(*) FROM two)"
+            counts += copy.execute(query).fetchall()
+    assert all(one == two for one, two in counts)
+    assert before <= counts[0][0] < counts[-1][0] <= after + 1
+
+
+def test_what_is_loaded_and_removed_meanwhile_is_in_it(filled: Settings, tmp_path: Path) -> None:
+    """The order matters: rows that wait are loaded, archived files replaced, in the middle of it,
+    and what they came from goes at once.
+    """
+    at_once = load_settings(landing_keep_hours=0, frames_keep_hours=0)
+    expected = [[{"n": LOADED + WAITING, **_sums(filled)}], [float(n) for n in range(15)]]
+    steps = iter(range(100))
+
+    def interfere(done: int, total: int) -> None:
+        if next(steps) == 0:  # the first database is copied, its record is not there yet
+            with open_store(at_once.hot_database) as connection:
+                load(connection, IP_TRAFFIC, at_once)
+            load_points(at_once)
+            write_points(at_once, range(15, 16))
+            load_points(at_once)
+            land_rows(at_once.landing, TODAY - 9, 60, 10)
+
+    done = take(at_once, progress=interfere)
+    restored = bring(done, tmp_path / "restored", filled).path
+    found = everything(load_settings(data_dir=restored))
+    assert found[1][:15] == expected[1]
+    assert found[0][0]["n"] in {expected[0][0]["n"], expected[0][0]["n"] + 10}
+
+
+def _sums(settings: Settings) -> dict[str, int]:
+    (row,) = ask(settings)
+    return {"sent": row["sent"], "got": row["got"]}
+
+
+def test_a_file_that_the_archiver_replaced_meanwhile(filled: Settings) -> None:
+    """The manifest that was copied names a file that has gone: the database is copied again."""
+    day = TODAY - 9
+    calls = []
+
+    def interfere(done: int, total: int) -> None:
+        calls.append(done)
+        if len(calls) == 1:
+            land_rows(filled.landing, day, 70, 10)
+            with open_store(filled.hot_database) as connection:
+                load(connection, IP_TRAFFIC, filled)
+            UniversalArchiver(filled).archive_table(IP_TRAFFIC)
+            UniversalArchiver(filled).compact(IP_TRAFFIC)
+
+    done = take(filled, archive="link", progress=interfere)
+    assert done.left_out == []
+    names = {entry.path for entry in done.entries()}
+    there = {str(path.relative_to(done.path / "data")) for path in done.path.rglob("*.parquet")}
+    assert names == there == {
+        str(path.relative_to(filled.data_dir)) for path in filled.archive.rglob("*.parquet")
+    }
+    prove(done, filled)
+
+
+@pytest.mark.parametrize("first_kill", [1, 2, 3])
+def test_killed_in_the_middle(settings: Settings, first_kill: int) -> None:
+    """Killed at every third step: nothing half appears, and the next one works."""
+    fill(settings)
+    kills, at = 0, first_kill
+    while _killed_backup(settings, at):
+        assert backups_in(settings.backups) == []
+        kills, at = kills + 1, at + 3
+    (one,) = backups_in(settings.backups)
+    assert kills
+    assert left(settings.backups) - {one.name} == _databases_before_archiving(settings)
+    prove(read_record(one), settings)
+
+
+def _databases_before_archiving(settings: Settings) -> set[str]:
+    return {path.name for path in settings.backups.glob("*.db")}
+
+
+def _killed_backup(settings: Settings, at: int) -> bool:
+    """Whether a backup in a process of its own was killed at a call of its progress."""
+    child = os.fork()
+    if child == 0:
+        calls = iter(range(1, 1000))
+
+        def die(done: int, total: int) -> None:
+            if next(calls) == at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        try:
+            take(settings, progress=die)
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
+
+
+def test_two_backups_do_not_run_at_once(filled: Settings) -> None:
+    with alone(filled, filled.backups), pytest.raises(Busy, match="a backup is already running"):
+        take(filled)
+
+
+def test_older_ones_go_but_never_the_last_that_was_proven(filled: Settings) -> None:
+    keeping = load_settings(backup_keep=2)
+    proven = take(keeping)
+    prove(proven, keeping)
+    others = [take(keeping) for _ in range(4)]
+    assert backups_in(keeping.backups) == [proven.path, others[-2].path, others[-1].path]
+    prove(others[-1], keeping)
+    newest = take(keeping)
+    assert backups_in(keeping.backups) == [others[-1].path, newest.path]
+
+
+def test_a_failure_leaves_the_older_ones_alone(filled: Settings) -> None:
+    keeping = load_settings(backup_keep=1)
+    one = take(keeping)
+    before = left(keeping.backups)
+    filled.registry_database.write_bytes(b"this is not a database at all" * 100)
+    with pytest.raises(BackupError, match=r"no backup was made: .*gateway\.db: file is not a"):
+        take(keeping)
+    assert left(keeping.backups) == before
+    assert backups_in(keeping.backups) == [one.path]
+
+
+def test_a_log_in_rocksdb_is_refused(filled: Settings) -> None:
+    pytest.importorskip("rocksdict")
+    open_log(filled.frames / "rocks", backend="rocksdb").close()
+    with pytest.raises(BackupError, match="only its writer can copy"):
+        take(filled)
+
+
+@contextmanager
+def disk(path: Path, size: str) -> Iterator[Path]:
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(path)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("this machine lets nobody mount")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+@needs_root
+def test_a_disk_that_is_too_small(filled: Settings, tmp_path: Path) -> None:
+    with disk(tmp_path / "small", "32m") as small:
+        with pytest.raises(BackupError, match=r"no backup was made: the backup may need .* MiB"):
+            take(filled, to=small)
+        assert left(small) == set()
+
+
+@needs_root
+def test_a_disk_that_fills_meanwhile(filled: Settings, tmp_path: Path) -> None:
+    with disk(tmp_path / "small", "80m") as small:
+        older = take(filled, to=small)
+
+        def fill_up(done: int, total: int) -> None:
+            with (small / "filler").open("ab", buffering=0) as file:
+                try:
+                    while True:
+                        file.write(bytes(2**16))
+                except OSError:
+                    pass
+
+        with pytest.raises(BackupError, match="no backup was made: .*(full|No space)") as refused:
+            take(load_settings(backup_keep=1), to=small, progress=fill_up)
+        assert "free space" in refused.value.hint
+        assert left(small) == {older.name, "filler"}
+        (small / "filler").unlink()
+        prove(older, filled)
+        again = take(load_settings(backup_keep=1), to=small)
+        assert backups_in(small) == [older.path, again.path]
+
+
+def test_copies_of_archived_files_are_made_once(filled: Settings, tmp_path: Path) -> None:
+    first = take(filled, to=tmp_path / "to", archive="copy")
+    second = take(filled, to=tmp_path / "to", archive="copy")
+    names = [entry.path for entry in first.entries()]
+    assert names
+    for name in names:
+        one, two = first.path / "data" / name, second.path / "data" / name
+        assert one.samefile(two)
+        assert not one.samefile(filled.data_dir / name)
+    assert json.loads((first.path / "backup.json").read_text())["archive"] == "copy"
+
+
+def test_a_missing_archived_file_is_told_and_the_rest_is_taken(filled: Settings) -> None:
+    gone = sorted(filled.archive.rglob("*.parquet"))[0]
+    gone.unlink()
+    done = take(filled)
+    assert done.left_out == [f"{gone} is missing"]
+    with pytest.raises(BackupError, match=f"{gone.name} is missing"):
+        prove(done, filled)
