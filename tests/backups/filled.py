@@ -57,7 +57,8 @@ def declare_user_table(settings: Settings, database: Path, rows: int) -> None:
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("CREATE TABLE jobs (id INTEGER PRIMARY KEY, at INTEGER, what TEXT)")
         connection.executemany(
-            "INSERT INTO jobs (at, what) VALUES (?, 'x')", [(1_700_000_000 + n,) for n in range(rows)]
+            "INSERT INTO jobs (at, what) VALUES (?, 'x')",
+            [(1_700_000_000 + n,) for n in range(rows)],
         )
     line = f'[[tables]]\nname = "jobs"\ndatabase = "{database}"\ntime = "at"\n'
     (settings.data_dir / "tables.toml").write_text(line)
