@@ -83,10 +83,7 @@ class Backup:
     @property
     def proven(self) -> int | None:
         """When it was last proven good, in microseconds since the epoch."""
-        try:
-            return int(json.loads((self.path / PROOF).read_text("utf-8"))["time_us"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        return proven_at(self.path)
 
     def entries(self) -> Iterator[ArchiveEntry]:
         """The Parquet files that belong to it. Raises BackupError."""
@@ -96,6 +93,14 @@ class Backup:
                     yield ArchiveEntry(**json.loads(line))
                 except (ValueError, TypeError) as error:
                     raise _damaged(self.path / FILES, f"line {number}: {error}") from None
+
+
+def proven_at(folder: Path) -> int | None:
+    """When a backup was last proven good, in microseconds since the epoch."""
+    try:
+        return int(json.loads((folder / PROOF).read_text("utf-8"))["time_us"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def line_of(entry: ArchiveEntry) -> bytes:

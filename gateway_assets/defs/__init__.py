@@ -17,6 +17,7 @@
 ``automation``       the sensor on landing files, the schedules, the jobs behind them
 ``runs``             names of the jobs, tags of their runs, which are in flight
 ``partitions``       days are shown as archived when the manifest says so, whoever archived them
+``backup``           one backup a day, once a week proven by being restored
 ``report``           statistics after archive runs, kept as a file and sent
 ``statistics``       what every table takes, hot and cold, and what is wrong with it
 ``notify``           sends the report; never waits long, never fails, never shows the address

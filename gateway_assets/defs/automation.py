@@ -17,6 +17,8 @@ from gateway_assets.defs import report
 from gateway_assets.defs.advice import NAME as RULES
 from gateway_assets.defs.advice import is_collected
 from gateway_assets.defs.answers import NAME as OVERVIEW
+from gateway_assets.defs.backup import CHECK as PROVEN
+from gateway_assets.defs.backup import NAME as BACKUP
 from gateway_assets.defs.checks import checks_of
 from gateway_assets.defs.clusters import CAPACITY
 from gateway_assets.defs.clusters import OVERVIEW as CLUSTERS
@@ -65,7 +67,9 @@ def jobs(tables: Sequence[Declared]) -> list[Any]:  # Dagster does not export th
     short = {"dagster/max_runtime": "900"}
     archives = [archive_name(declared.name) for declared in tables]
     once_a_day = dg.AssetSelection.checks(
-        *(check for table in SOURCES for check in checks_of(table))
+        *(check for table in SOURCES for check in checks_of(table)),
+        # Here, too: when backups fail, their own run does not come to it.
+        dg.AssetCheckKey(dg.AssetKey(BACKUP), PROVEN),
     )
     answers = dg.AssetSelection.assets(OVERVIEW, CLUSTERS, CAPACITY)
     return [

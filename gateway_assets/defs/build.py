@@ -14,6 +14,12 @@ from gateway_assets.defs.automation import (
     landing_sensor,
     rollup_schedule,
 )
+from gateway_assets.defs.backup import (
+    backup_asset,
+    backup_check,
+    backup_job,
+    backup_schedule,
+)
 from gateway_assets.defs.checks import daily_checks
 from gateway_assets.defs.clusters import cluster_assets
 from gateway_assets.defs.cold import application_table, archive_asset
@@ -52,9 +58,10 @@ def build_defs(settings: Settings) -> dg.Definitions:
             *cluster_assets(settings),
             advice_asset(settings),
             report_asset(settings, tables),
+            backup_asset(settings),
         ],
-        asset_checks=daily_checks(settings),
-        jobs=[*jobs(tables), forgetting],
+        asset_checks=[*daily_checks(settings), backup_check(settings)],
+        jobs=[*jobs(tables), backup_job(), forgetting],
         sensors=[
             landing_sensor(settings),
             partitions_sensor(settings, tables),
@@ -65,6 +72,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
             archive_schedule(settings, tables),
             answer_schedule(),
             advice_schedule(settings),
+            backup_schedule(settings),
             retention_schedule(forgetting),
         ],
         # A process per step costs seconds of start-up for steps that take milliseconds.

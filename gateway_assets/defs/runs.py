@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import dagster as dg
 
 LOAD, ROLLUP, ARCHIVE, ANSWER, REPORT = "load", "rollup", "archive", "answer", "report"
-ADVICE = "advice"
+ADVICE, BACKUP = "advice", "daily_backup"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 PRIORITY = "dagster/priority"

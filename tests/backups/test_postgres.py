@@ -26,7 +26,7 @@ class Server:
 
     def run(self, statement: str, database: str = "postgres") -> None:
         with psycopg.connect(self.info(database), autocommit=True) as connection:
-            connection.execute(statement)  # type: ignore[call-overload]
+            connection.execute(statement)
 
     def info(self, database: str) -> str:
         return make_conninfo(self.url, dbname=database)

@@ -45,7 +45,7 @@ def made(filled: Settings, tmp_path: Path) -> Backup:
 def test_a_good_one_is_noted_beside_its_record(made: Backup, filled: Settings) -> None:
     record = (made.path / "backup.json").read_bytes()
     live = {path: path.read_bytes() for path in filled.archive.rglob("*.parquet")}
-    assert made.proven is None
+    assert newest_proven(filled.backups) is None
     proof = prove(made, filled)
     assert (proof.parts, proof.databases, proof.archive_files, proof.registry) == (
         len(made.parts),

@@ -75,7 +75,8 @@ def test_what_is_in_a_backup(filled: Settings, tmp_path: Path) -> None:
 
 def test_a_transaction_is_never_half_in_it(filled: Settings) -> None:
     """Two tables get a row each in one transaction, as fast as a writer can."""
-    stopped, written = threading.Event(), []
+    stopped, started = threading.Event(), threading.Event()
+    written: list[int] = []
 
     def write() -> None:
         with closing(sqlite3.connect(filled.registry_database, isolation_level=None)) as own:
@@ -89,7 +90,6 @@ def test_a_transaction_is_never_half_in_it(filled: Settings) -> None:
                 written.append(1)
                 started.set()
 
-    started = threading.Event()
     writer = threading.Thread(target=write)
     writer.start()
     started.wait(30)
