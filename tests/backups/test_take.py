@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,7 +23,7 @@ from gateway_assets.backups import record
 from gateway_assets.backups.bring import bring
 from gateway_assets.backups.prove import prove
 from gateway_assets.backups.record import backups_in, read_record
-from gateway_assets.backups.sqlite import opened_copy
+from gateway_assets.backups.sqlite import copy_database, opened_copy, rows_by_table
 from gateway_assets.backups.take import alone, take
 from gateway_assets.errors import BackupError, Busy
 from gateway_assets.frames.log import open_log
@@ -109,6 +110,54 @@ def test_a_transaction_is_never_half_in_it(filled: Settings) -> None:
     assert before <= counts[0][0] < counts[-1][0] <= after + 1
 
 
+def test_commits_do_not_make_a_copy_begin_again(filled: Settings) -> None:
+    """A database of several steps, with a commit after each of them."""
+    with closing(sqlite3.connect(filled.registry_database, isolation_level=None)) as own:
+        own.execute("PRAGMA journal_mode=WAL")
+        own.execute("CREATE TABLE devices (id INTEGER PRIMARY KEY, filler BLOB)")
+        own.executemany(
+            "INSERT INTO devices (filler) VALUES (?)", [(bytes(2**20),) for _ in range(30)]
+        )
+        shares = []
+
+        def commit(share: float) -> None:
+            own.execute("INSERT INTO devices (filler) VALUES (?)", (bytes(5000),))
+            shares.append(share)
+            assert len(shares) < 20
+
+        target = filled.data_dir / "copy"
+        copy_database(filled.registry_database, target, commit)
+        assert shares == sorted(shares)
+        assert len(shares) > 2
+        with opened_copy(target) as copy:
+            assert rows_by_table(copy) == {"devices": 30}
+
+
+def test_how_far_others_were_read_is_in_it(filled: Settings) -> None:
+    """Of pulled tables and of clusters; and Dagster's history."""
+    small = {
+        "pulls/plant.json": b'{"until": 1}',
+        "collect/journal.json": b'{"tick": 2}',
+        "archive/receipts/erased.json": b"{}",
+    }
+    for name, content in small.items():
+        path = filled.data_dir / name
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.write_bytes(content)
+    runs = filled.dagster_home / "history" / "runs" / "index.db"
+    runs.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(runs)) as connection, connection:
+        connection.execute("CREATE TABLE event_logs (id INTEGER PRIMARY KEY)")
+        connection.execute("INSERT INTO event_logs DEFAULT VALUES")
+    done = take(filled)
+    found = {part.path: part for part in done.parts}
+    for name, content in small.items():
+        assert (done.path / "data" / name).read_bytes() == content
+        assert found[f"data/{name}"].kind == record.STATE
+    assert found["data/dagster/history/runs/index.db"].rows == {"event_logs": 1}
+    assert found["data/archive/databases/ip_traffic.json"].kind == record.STATE
+
+
 def test_what_is_loaded_and_removed_meanwhile_is_in_it(filled: Settings, tmp_path: Path) -> None:
     """The order matters: rows that wait are loaded, archived files replaced, in the middle of it,
     and what they came from goes at once.
@@ -136,14 +185,15 @@ def test_what_is_loaded_and_removed_meanwhile_is_in_it(filled: Settings, tmp_pat
     assert values == [float(n) for n in range(16)]
 
 
-def test_a_file_that_the_archiver_replaced_meanwhile(filled: Settings) -> None:
-    """The manifest that was copied names a file that has gone: the database is copied again."""
-    day = TODAY - 9
-    calls = []
+def test_files_that_the_archiver_replaced_meanwhile(filled: Settings) -> None:
+    """The manifest that was copied names a file that has gone: the database is copied again.
+
+    Another goes after it was taken by the first try: it is not in the backup.
+    """
+    days = iter((TODAY - 9, TODAY - 8))
 
     def interfere(done: int, total: int) -> None:
-        calls.append(done)
-        if len(calls) == 1:
+        for day in islice(days, 1):
             land_rows(filled.landing, day, 70, 10)
             with open_store(filled.hot_database) as connection:
                 load(connection, IP_TRAFFIC, filled)
