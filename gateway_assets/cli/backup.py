@@ -89,17 +89,15 @@ def _row(path: Path) -> dict[str, Any]:
     try:
         one = read_record(path)
     except BackupError as error:
-        return dict.fromkeys(("age", "size", "parts", "archive"), None) | {
-            "backup": path.name,
-            "proven": error.message,
-        }
+        unknown = dict.fromkeys(("age", "size", "parts", "archive"))
+        return {"backup": path.name, **unknown, "proven": error.message}
     hours = (clock.now() - one.created) // clock.HOUR
     return {
+        "backup": path.name,
         "age": f"{hours // 24} d {hours % 24} h",
         "size": size(one.size),
         "parts": len(one.parts),
         "archive": f"{one.archive}, {one.archive_files:,} files",
-        "backup": path.name,
         "proven": moment(one.proven) or "never",
     }
 

@@ -58,6 +58,22 @@ def test_the_way_of_a_backup(settings: Settings, tmp_path: Path) -> None:
     )
 
 
+def test_before_there_is_anything(settings: Settings) -> None:
+    assert gateway("backup", "--list").code == 0
+    made = json.loads(gateway("backup", "--json").out)
+    assert [part["path"] for part in made["parts"]] == ["archive.jsonl"]
+    assert gateway("restore", "--check").code == 0
+
+
+def test_a_damaged_one_is_listed_as_such(settings: Settings) -> None:
+    made = Path(json.loads(gateway("backup", "--json").out)["path"])
+    (made / "backup.json").write_text("{")
+    listed = gateway("backup", "--list")
+    assert listed.code == 0
+    assert f"{made.name}" in listed.out
+    assert "backup.json is damaged" in listed.out
+
+
 def test_archived_files_that_are_gone_end_in_an_error(settings: Settings, tmp_path: Path) -> None:
     fill(settings)
     made = json.loads(gateway("backup", "--json").out)

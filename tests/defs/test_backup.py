@@ -11,13 +11,16 @@ import dagster as dg
 import pytest
 
 from gateway_assets import clock
-from gateway_assets.backups.record import backups_in, newest_proven
+from gateway_assets.backups.bring import bring
+from gateway_assets.backups.record import backups_in, newest_proven, read_record
+from gateway_assets.cli.dagster import environment
 from gateway_assets.defs.backup import CHECK, NAME, backup_schedule
 from gateway_assets.defs.execute import execute
-from gateway_assets.defs.runs import ANSWER, BACKUP
+from gateway_assets.defs.runs import ANSWER, BACKUP, LOAD
 from gateway_assets.errors import GatewayError
-from gateway_assets.settings import Settings
+from gateway_assets.settings import Settings, load_settings
 from tests.backups.filled import fill
+from tests.defs.conftest import quietly_built
 
 
 def figures(instance: dg.DagsterInstance) -> dict[str, Any]:
@@ -89,6 +92,26 @@ def test_a_backup_that_fails_fails_its_run(
     with pytest.raises(GatewayError, match=r"gateway\.db: file is not a database"):
         execute(defs, BACKUP)
     assert backups_in(settings.backups) == []
+
+
+def test_dagsters_history_comes_back(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is copied by a run that is being written to it meanwhile."""
+    monkeypatch.setenv("DAGSTER_HOME", environment(settings)["DAGSTER_HOME"])
+    defs = quietly_built(settings)
+    fill(settings)
+    earlier = execute(defs, LOAD)
+    execute(defs, BACKUP)
+    (one,) = backups_in(settings.backups)
+    brought = bring(read_record(one), tmp_path / "restored", settings)
+    restored = load_settings(data_dir=brought.path)
+    monkeypatch.setenv("DAGSTER_HOME", environment(restored)["DAGSTER_HOME"])
+    with dg.DagsterInstance.get() as instance:
+        run = instance.get_run_by_id(earlier)
+        assert run and run.is_success
+        logs = instance.all_logs(earlier)
+        assert any(entry.dagster_event for entry in logs)
 
 
 def test_the_schedule(instance: dg.DagsterInstance, settings: Settings) -> None:
