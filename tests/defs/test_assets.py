@@ -21,7 +21,7 @@ from gateway_assets.defs.execute import execute
 from gateway_assets.defs.partitions import partitions_sensor
 from gateway_assets.defs.report import report_sensor
 from gateway_assets.defs.retention import forget_old_runs
-from gateway_assets.defs.runs import ANSWER, ARCHIVE, LOAD, RANGE_END, RANGE_START, ROLLUP
+from gateway_assets.defs.runs import ANSWER, ARCHIVE, BACKUP, LOAD, RANGE_END, RANGE_START, ROLLUP
 from gateway_assets.errors import GatewayError
 from gateway_assets.files.landing import Stamp, land
 from gateway_assets.hot.store import open_store
@@ -59,6 +59,7 @@ def run_all(defs: dg.Definitions) -> None:
 @pytest.mark.usefixtures("landed")
 def test_every_asset_with_its_checks(instance: dg.DagsterInstance, defs: dg.Definitions) -> None:
     run_all(defs)
+    execute(defs, BACKUP)
     assert metadata(instance, "raw_ip_traffic")["waiting_files"] == 30
     assert metadata(instance, "ip_traffic")["dagster/row_count"] == 1200
     for rollup in ("ip_traffic_hourly", "ip_traffic_daily"):
@@ -83,6 +84,7 @@ def test_every_asset_with_its_checks(instance: dg.DagsterInstance, defs: dg.Defi
         *((f"{table}_archive", rule) for table in tables for rule in rules),
         ("overview", "every_row_answers_once"),
         ("cluster_overview", "clusters_were_watched"),
+        ("backup", "last_backup_is_proven"),
     }
     assert all(check(instance, *key)[0] for key in checks if "archive" not in key[0])
 
