@@ -8,12 +8,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from gateway_assets.backups import postgres, record
 from gateway_assets.backups.prove import prove
 from gateway_assets.backups.record import read_record
 from gateway_assets.backups.take import take
+from gateway_assets.cli.main import gateway
 from gateway_assets.errors import BackupError
 from gateway_assets.settings import Settings, load_settings
 
@@ -78,6 +80,17 @@ def test_dumped_proven_and_restored(server: Server, filled: Settings) -> None:
     with pytest.raises(BackupError, match=r"is not empty: it has a table 'alert_history'"):
         postgres.restore(fresh, done.path / part.path, part.version)
     server.run("INSERT INTO alert_history (device) VALUES ('pump 1')", "fresh")  # its sequence, too
+
+
+def test_restored_by_the_command(server: Server, filled: Settings) -> None:
+    done = take(load_settings(registry_url=server.registry("registry")))
+    asked = ["restore", done.name, "--registry-url", server.registry("fresh")]
+    result = CliRunner().invoke(gateway, asked)
+    assert result.output == "registry: 57 rows of 2 tables\n"
+    without = take(filled)
+    result = CliRunner().invoke(gateway, ["restore", without.name, *asked[2:]])
+    assert isinstance(result.exception, BackupError)
+    assert "has no registry of PostgreSQL" in result.exception.message
 
 
 def test_without_the_right_to_create_a_database_it_is_listed(
