@@ -1,4 +1,4 @@
-"""Filled data directories, and a real PostgreSQL."""
+"""Filled data directories."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import pytest
 
 from gateway_assets.settings import Settings
 from tests.backups.filled import fill
-from tests.points.conftest import postgres_url
-
-__all__ = ["postgres_url"]
 
 
 @pytest.fixture
