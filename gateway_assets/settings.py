@@ -352,6 +352,11 @@ class Settings(BaseSettings):
         return self.data_dir / "gateway.db"
 
     @property
+    def has_registry(self) -> bool:
+        """Whether this host has one; an embedded one is not made by looking at it."""
+        return bool(self.registry_url) or self.registry_database.is_file()
+
+    @property
     def frames(self) -> Path:
         return self.data_dir / "frames"
 

@@ -27,6 +27,7 @@ The engine:
 ``record``          all of that, with the notifications, in one transaction
 ``wording``         what an alarm says
 ``operate``         what operators do, with who, when and why
+``standing``        what stands in alarm
 ``activations``     steps as activations, for the figures
 ``simulate``        when a rule would have fired
 """

@@ -28,8 +28,3 @@ def evaluate(settings: Settings) -> Evaluated:
     """Everything that is there now. Raises Busy when another process does it."""
     with held_engine(settings) as engine, translated(settings.points_database):
         return engine.run()
-
-
-def has_registry(settings: Settings) -> bool:
-    """Whether this host has one; an embedded one is not made by looking at it."""
-    return bool(settings.registry_url) or settings.registry_database.is_file()

@@ -95,8 +95,7 @@ def due(rule: Rule, state: State) -> int | None:
     """When (ns) the instance has to be looked at although no sample comes."""
     moments = [] if state.shelved_until is None else [state.shelved_until]
     if rule.max_gap and state.watermark is not None and not state.stale:
-        last = state.watermark if state.bad_since is None else state.bad_since
-        moments.append(last + rule.max_gap)
+        moments.append(state.watermark + rule.max_gap + 1)
     return min(moments, default=None)
 
 

@@ -16,7 +16,6 @@ from gateway_assets.alarms.history import moment
 from gateway_assets.alarms.kpi import Report, report
 from gateway_assets.alarms.operate import SHORT, Done
 from gateway_assets.alarms.run import evaluate as evaluate_once
-from gateway_assets.alarms.run import has_registry
 from gateway_assets.alarms.scope import nanoseconds
 from gateway_assets.cli.show import as_json, print_grid, print_json
 from gateway_assets.cli.spans import span
@@ -302,7 +301,7 @@ def _each(
 
 
 def _require(settings: Settings) -> None:
-    if not has_registry(settings):
+    if not settings.has_registry:
         raise RegistryError(
             f"there is no registry in {settings.data_dir}",
             hint="make one: gateway registry seed-demo, or gateway registry import FILE",

@@ -9,6 +9,7 @@
 ``points_rollups``   roll-ups of points, four assets made in one step, daily partitions
 ``points_overview``  how points do: what waits, what was rejected, whether any come
 ``points_runs``      the jobs of points, and what starts them
+``alarms``           points evaluated by alert rules, and how many alarms people had
 ``collected``        one look at the StarRocks clusters, by hand
 ``advice``           what is worth an alert about clusters, one check a rule
 ``clusters``         how clusters do, and when their disks are full

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from gateway_assets.defs.advice import advice_asset
+from gateway_assets.defs.alarms import alarm_defs
 from gateway_assets.defs.answers import overview_asset
 from gateway_assets.defs.automation import (
     advice_schedule,
@@ -78,7 +79,10 @@ def build_defs(settings: Settings) -> dg.Definitions:
         # A process per step costs seconds of start-up for steps that take milliseconds.
         executor=dg.in_process_executor,
     )
-    return dg.Definitions.merge(everything, _points(settings)) if is_shown(settings) else everything
+    if not is_shown(settings):
+        return everything
+    shown = dg.Definitions.merge(everything, _points(settings))
+    return dg.Definitions.merge(shown, alarm_defs(settings)) if settings.has_registry else shown
 
 
 def _points(settings: Settings) -> dg.Definitions:

@@ -24,7 +24,7 @@ def run_alarms(settings: Settings, say: Callable[[str], None], stopped: Callable
     said = ""
     while not stopped():
         try:
-            if settings.registry_url or settings.registry_database.is_file():
+            if settings.has_registry:
                 _run(settings, say, stopped)
             _wait(_IDLE_SECONDS, stopped)
         except GatewayError as error:
