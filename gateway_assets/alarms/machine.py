@@ -293,8 +293,8 @@ class _Run:
     def _wait(self, fires: bool, time: int, value: float) -> None:
         since = self._since()
         if not fires:
-            self._become(NORMAL, time)
-            self._state = replace(self._state, fleeting=self._state.fleeting + 1)
+            fleeting = self._state.fleeting + 1
+            self._state = replace(self._state, condition=NORMAL, since=time, fleeting=fleeting)
         elif time - since >= self._rule.on_delay:
             self._fire(time, since, value, Reason.FIRED)
 
