@@ -70,6 +70,8 @@ def test_a_latched_one_waits_to_be_reset() -> None:
     assert _told(done) == [("RTN_UNACK", "NORMAL", False)]
     assert done.state.standing == "NORMAL"
     assert reset(done.state, "ann", "", 4) == Step(done.state)
+    unseen = _lived(90, 70, latched=True).state
+    assert reset(unseen, "ann", "", 3).state.standing == "NORMAL"
 
 
 def test_a_shelved_alarm_is_told_when_its_shelf_ends() -> None:
@@ -129,6 +131,10 @@ def test_a_closed_alarm_is_over_and_never_opens_again() -> None:
     assert _told(closed) == [("ACTIVE", "NORMAL", True)]
     assert closed.state.standing == "NORMAL"
     assert _lived(91, state=closed.state, start=6, cooldown=100).state.occurrence == 2
+    twice = _lived(90, 70, 90, cooldown=100).state
+    assert (twice.occurrence, twice.flap_count) == (1, 1)
+    closed = close(twice, "rule_changed", 5)
+    assert _lived(91, state=closed.state, start=6, cooldown=100).state.occurrence == 2
     waits = _lived(70, state=fired, start=1, latched=True).state
     assert _told(close(waits, "rule_deleted", 5)) == [("RTN_UNACK", "NORMAL", False)]
     assert close(State(), "rule_deleted", 5).transitions == ()
@@ -163,6 +169,22 @@ def test_silence_does_what_the_rule_says(policy: NoData, told: list[tuple[str, s
     active = advance(rule, State(), [(0, 90, None)]).state
     resolves = ("ACTIVE", "RTN_UNACK", True) in _told(silence(rule, active, 11))
     assert resolves is (policy is NoData.RESOLVE)
+
+
+def test_a_good_sample_ends_silence_and_a_run_of_bad_ones() -> None:
+    rule = Rule(**HOT, max_gap=10)
+    stale = silence(rule, advance(rule, State(), [(0, 70, None)]).state, 11).state
+    assert _told(advance(rule, stale, [(12, 70, None)])) == [("STALE", "OK", True)]
+    delayed = advance(rule, stale, [(8, 70, None)])  # it was on its way when silence was found
+    assert _told(delayed) == [("STALE", "OK", True)]
+    bad = advance(rule, State(), [(0, 70, None), (5, 70, 0)]).state
+    assert bad.bad_since == 5
+    good = advance(rule, bad, [(6, 70, None)])
+    assert good.state.bad_since is None
+    assert not advance(rule, good.state, [(16, None, None)]).transitions
+    assert _told(advance(rule, bad, [(9, 70, 0), (15, 70, 0), (16, 70, 0)])) == [
+        ("OK", "STALE", True)
+    ]
 
 
 def test_a_level_only_rises() -> None:
