@@ -85,6 +85,12 @@ def rules_of(session: Session) -> Rules:
     return Rules(found, wrong)
 
 
+def scoped(session: Session, row: AlertRule) -> Scoped:
+    """One rule and where it looks, also where it or its device is disabled. Raises ConfigError."""
+    devices = {one.id: one for one in session.scalars(select(Device))}
+    return _scoped(row, devices, {one.id: one for one in session.scalars(select(Tag))})
+
+
 def machine_rule(row: AlertRule, tag: Tag | None = None) -> Rule:
     """A row as the rule of the state machine. Raises ConfigError."""
     gap = row.max_gap

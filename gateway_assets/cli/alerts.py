@@ -40,7 +40,7 @@ def alerts() -> None:
 @click.option("--all", "every", is_flag=True, help="Those that are over, too.")
 @click.option("--level", type=click.Choice(_LEVELS), help="This level and worse ones.")
 @click.option("--device", "-d", help="Of one device.")
-@click.option("--since", help="That began within such a time, such as 24h.")
+@click.option("--since", type=span, help="That began within such a time, such as 24h.")
 @click.option("--limit", default=100, show_default=True, help="How many at most.")
 @as_json
 @click.pass_obj
@@ -49,7 +49,7 @@ def list_(
     every: bool,
     level: str | None,
     device: str | None,
-    since: str | None,
+    since: int | None,
     limit: int,
     as_json: bool,
 ) -> None:
@@ -70,7 +70,7 @@ def list_(
     if device:
         query = query.where(Alert.device_name == device)
     if since:
-        query = query.where(Alert.fired_at >= datetime.now(UTC) - timedelta(seconds=span(since)))
+        query = query.where(Alert.fired_at >= datetime.now(UTC) - timedelta(seconds=since))
     with _registry(settings) as registry, registry.reading() as session:
         rows = session.scalars(query).all()
     if as_json:
@@ -143,12 +143,12 @@ def ack(settings: Settings, alerts: tuple[str, ...], note: str, as_json: bool) -
 
 @alerts.command()
 @click.argument("alerts", nargs=-1, required=True)
-@click.option("--for", "length", required=True, help="How long, such as 30m or 2h.")
+@click.option("--for", "length", type=span, required=True, help="How long, such as 30m or 2h.")
 @click.option("--reason", required=True, help="Why nobody needs to be told.")
 @as_json
 @click.pass_obj
 def shelve(
-    settings: Settings, alerts: tuple[str, ...], length: str, reason: str, as_json: bool
+    settings: Settings, alerts: tuple[str, ...], length: int, reason: str, as_json: bool
 ) -> None:
     """Tell nobody of these alarms for a while: what happens is recorded, and told again later.
 
@@ -161,7 +161,7 @@ def shelve(
         alerts,
         as_json,
         lambda registry, name: operate.shelve(
-            registry, settings, name, this_host(), reason, span(length)
+            registry, settings, name, this_host(), reason, length
         ),
     )
 
@@ -228,11 +228,11 @@ def evaluate(settings: Settings, as_json: bool) -> None:
 
 
 @alerts.command()
-@click.option("--since", default="24h", show_default=True, help="The time up to now.")
+@click.option("--since", type=span, default="24h", show_default=True, help="The time up to now.")
 @click.option("--operators", default=1, show_default=True, help="Who share the alarms.")
 @as_json
 @click.pass_obj
-def kpi(settings: Settings, since: str, operators: int, as_json: bool) -> None:
+def kpi(settings: Settings, since: int, operators: int, as_json: bool) -> None:
     """How many alarms there were, beside what people can handle (EEMUA 191, ISA-18.2).
 
     \b
@@ -240,7 +240,7 @@ def kpi(settings: Settings, since: str, operators: int, as_json: bool) -> None:
       gateway alerts kpi --since 7d --operators 2
     """
     end = datetime.now(UTC)
-    start = end - timedelta(seconds=span(since))
+    start = end - timedelta(seconds=since)
     with _registry(settings) as registry, registry.reading() as session:
         found = recorded(session, start, end)
     told = report(found, nanoseconds(start), nanoseconds(end), operators=operators)

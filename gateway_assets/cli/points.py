@@ -13,7 +13,7 @@ from gateway_assets import clock
 from gateway_assets.bridge.bridge import UnifiedQueryBridge
 from gateway_assets.cli.pictures import sparkline
 from gateway_assets.cli.show import as_json, bar, print_grid, print_json
-from gateway_assets.cli.spans import span
+from gateway_assets.cli.spans import moment_ns, span
 from gateway_assets.errors import UsageError
 from gateway_assets.points.answer import Found, answer
 from gateway_assets.points.fill import How
@@ -174,8 +174,8 @@ def points(
                      --every 5m --agg avg --fill linear --max-gap 1h --json
       gateway points -d pump-7 --newest --limit 1
     """
-    until = _moment(end) if end else clock.now() * 1000
-    begin = _moment(start) if start else until - last * 10**9
+    until = moment_ns(end) if end else clock.now() * 1000
+    begin = moment_ns(start) if start else until - last * 10**9
     if every and not start:
         begin -= begin % (every * 10**9)  # whole buckets, which a roll-up answers
     question = _question(
@@ -211,15 +211,6 @@ def _question(**given: Any) -> TimeSeriesQuery:
         raise UsageError(
             f"{place + ': ' if place else ''}{first['msg'].removeprefix('Value error, ')}",
             hint="gateway points --help",
-        ) from None
-
-
-def _moment(text: str) -> int:
-    try:
-        return clock.parse_moment(text) * 1000
-    except ValueError:
-        raise UsageError(
-            f"{text!r} is not a time", hint="such as 2026-11-20 or 2026-11-20T08:00:00+01:00"
         ) from None
 
 
