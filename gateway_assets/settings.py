@@ -132,6 +132,17 @@ class Settings(BaseSettings):
         "postgresql+psycopg://user@host/gateway; without one it is gateway.db.",
     )
     shelve_max_hours: Hours = Field(8, description="For how long an alarm may be shelved at most.")
+    registry_snapshot_cron: str = Field(
+        "7 * * * *",
+        pattern=_CRON,
+        description="When it is looked at what changed in the registry (five cron fields, UTC).",
+    )
+    alerts_hot_days: int = Field(
+        90, ge=2, le=36_500, description="Days that finished alerts stay hot; their steps 30."
+    )
+    audit_hot_days: int = Field(
+        90, ge=2, le=36_500, description="Days that the log of what was done stays hot."
+    )
     notify_url: str = Field(
         "",
         pattern=r"^(https?://\S+)?$",

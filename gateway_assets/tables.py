@@ -12,6 +12,7 @@ from gateway_assets.sources import (
     latency_histogram,
     metrics_snapshots,
     node_samples,
+    registry_history,
     slow_queries,
 )
 from gateway_assets.summaries import daily_snapshots
@@ -66,6 +67,8 @@ COLLECTION_TICKS = from_source(collection_ticks.SOURCE, hot_days=7)
 LATENCY_HISTOGRAM = from_source(latency_histogram.SOURCE, hot_days=7)
 JOB_SAMPLES = from_source(job_samples.SOURCE, hot_days=7)
 SLOW_QUERIES = from_source(slow_queries.SOURCE, hot_days=7)
+# Every snapshot asks for the newest row of everything, and there are few.
+REGISTRY_HISTORY = from_source(registry_history.SOURCE, hot_days=400)
 DAILY_SNAPSHOTS = daily_snapshots.TABLE
 
 # What a table is made from stands before it.
@@ -80,6 +83,7 @@ TABLES: tuple[Table, ...] = (
     JOB_SAMPLES,
     SLOW_QUERIES,
     DAILY_SNAPSHOTS,
+    REGISTRY_HISTORY,
 )
 
 

@@ -33,6 +33,7 @@ _COMMANDS = {
     "pull": "pull:pull",
     "query": "query:query",
     "restore": "backup:restore",
+    "registry": "registry:registry",
     "rollup": "stages:rollup",
     "series": "points:series",
     "serve": "serve:serve",

@@ -11,6 +11,7 @@
 ``points_runs``      the jobs of points, and what starts them
 ``alarms``           points evaluated by alert rules, and how many alarms people had
 ``collected``        one look at the StarRocks clusters, by hand
+``registry``         snapshots of the registry, and what changed since the one before
 ``advice``           what is worth an alert about clusters, one check a rule
 ``clusters``         how clusters do, and when their disks are full
 ``picture``          growth as a picture

@@ -38,11 +38,14 @@ from gateway_assets.defs.points_runs import (
     points_jobs,
     points_rollup_schedule,
 )
+from gateway_assets.defs.registry import NAME as REGISTRY
+from gateway_assets.defs.registry import registry_asset, registry_job, registry_schedule
 from gateway_assets.defs.report import report_asset, report_sensor
 from gateway_assets.defs.retention import retention_job, retention_schedule
 from gateway_assets.defs.rollups import rollup_asset
 from gateway_assets.settings import Settings
-from gateway_assets.tables import TABLES, check_settings
+from gateway_assets.table import Table
+from gateway_assets.tables import REGISTRY_HISTORY, TABLES, check_settings
 from gateway_assets.tiers.catalog import Declared, catalog
 
 
@@ -55,6 +58,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
         assets=[
             *_assets(settings, tables),
             snapshot_asset(settings),
+            registry_asset(settings),
             overview_asset(settings, tables),
             *cluster_assets(settings),
             advice_asset(settings),
@@ -62,7 +66,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
             backup_asset(settings),
         ],
         asset_checks=[*daily_checks(settings), backup_check(settings)],
-        jobs=[*jobs(tables), backup_job(), forgetting],
+        jobs=[*jobs(tables), backup_job(), registry_job(), forgetting],
         sensors=[
             landing_sensor(settings),
             partitions_sensor(settings, tables),
@@ -74,6 +78,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
             answer_schedule(),
             advice_schedule(settings),
             backup_schedule(settings),
+            registry_schedule(settings),
             retention_schedule(forgetting),
         ],
         # A process per step costs seconds of start-up for steps that take milliseconds.
@@ -100,14 +105,20 @@ def _points(settings: Settings) -> dg.Definitions:
     )
 
 
+def _landed_by(table: Table) -> list[str]:
+    """The assets that land files of a table's source."""
+    if table is REGISTRY_HISTORY:
+        return [REGISTRY]
+    return [SNAPSHOT] if table in COLLECTED else []
+
+
 def _assets(
     settings: Settings, tables: Sequence[Declared]
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = []
     for table in TABLES:
         if table.source:
-            after = [SNAPSHOT] if table in COLLECTED else []
-            assets.append(landing_asset(table.source, settings, after))
+            assets.append(landing_asset(table.source, settings, _landed_by(table)))
             assets.append(hot_asset(table, table.source, settings))
         if table.below:
             assets.append(rollup_asset(table, settings))
