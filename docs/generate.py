@@ -62,6 +62,7 @@ COMMANDS = (
     ("gateway", "registry"),
     ("gateway", "registry", "as-of"),
     ("gateway", "registry", "history"),
+    ("gateway", "registry", "mirror"),
     ("gateway", "registry", "snapshot"),
     ("gateway", "rollup"),
     ("gateway", "tables"),

@@ -24,7 +24,7 @@
 ``points``   write, series, points: time series by hand
 ``serve``    points over HTTP
 ``registry``  the group of the registry's commands
-``registry_history``  registry snapshot, history, as-of
+``registry_history``  registry snapshot, history, as-of, mirror
 ``up``       capture, UI and daemon together in the foreground
 ``tour``     the whole way once, from the wire to one answer
 ``traffic``  the HTTP transfers over loopback that the tour makes

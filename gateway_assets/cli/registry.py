@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gateway_assets.cli.registry_history import as_of, history, snapshot
+from gateway_assets.cli.registry_history import as_of, history, mirror, snapshot
 
 
 @click.group()
@@ -12,5 +12,5 @@ def registry() -> None:
     """Devices, tags, alert rules and users: what changed, and how they were."""
 
 
-for _command in (as_of, history, snapshot):
+for _command in (as_of, history, mirror, snapshot):
     registry.add_command(_command)

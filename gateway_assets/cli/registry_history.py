@@ -1,4 +1,4 @@
-"""``gateway registry snapshot, history, as-of``: the registry in the course of time."""
+"""``gateway registry snapshot, history, as-of, mirror``: the registry in the course of time."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from gateway_assets import clock
 from gateway_assets.cli.show import as_json, print_grid, print_json
 from gateway_assets.errors import RegistryError, UsageError
 from gateway_assets.history import as_of as asked
+from gateway_assets.history.mirror import mirror as mirror_now
 from gateway_assets.history.take import load_waiting, take
 from gateway_assets.registry.snapshot import has_registry
 from gateway_assets.settings import Settings
@@ -134,6 +135,30 @@ def as_of(settings: Settings, date: str, entity: str, name: str, as_json: bool) 
             for one in found
         ]
     )
+
+
+@click.command()
+@as_json
+@click.pass_obj
+def mirror(settings: Settings, as_json: bool) -> None:
+    """Copy new alerts, their steps and the audit from PostgreSQL to gateway.db.
+
+    From there old rows are archived like those of any table. Dagster does it every hour, together
+    with the snapshot. Only for a registry in PostgreSQL: otherwise gateway.db is the registry.
+
+    \b
+    Examples:
+      gateway registry mirror
+    """
+    done = mirror_now(settings)
+    if as_json:
+        print_json([one._asdict() for one in done])
+        return
+    for one in done:
+        click.echo(
+            f"{one.table}: {one.read:,} rows read, {one.added:,} added, {one.changed:,} changed "
+            f"in {one.seconds:.2f} s"
+        )
 
 
 def _what(change: dict[str, Any]) -> str:

@@ -1,4 +1,7 @@
-"""Snapshots of the registry: one an hour, where there is a registry; what changed is shown."""
+"""Snapshots of the registry: one an hour, where there is a registry; what changed is shown.
+
+With them the logs of a registry in PostgreSQL are copied to where they are archived.
+"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +42,10 @@ def registry_asset(settings: Settings) -> dg.AssetsDefinition:
         if not has_registry(settings):
             context.log.info(NO_REGISTRY)
             return dg.MaterializeResult(metadata={"status": f"not taken: {NO_REGISTRY}"})
-        return dg.MaterializeResult(metadata=_figures(take(settings)))
+        figures = _figures(take(settings))
+        if settings.registry_url:
+            figures |= _mirrored(settings)
+        return dg.MaterializeResult(metadata=figures)
 
     return taken
 
@@ -74,6 +80,16 @@ def registry_schedule(settings: Settings) -> dg.ScheduleDefinition:
         return dg.RunRequest()
 
     return due
+
+
+def _mirrored(settings: Settings) -> dict[str, Any]:
+    from gateway_assets.history.mirror import mirror
+
+    done = mirror(settings)
+    return {
+        "copied_rows": sum(one.added + one.changed for one in done),
+        "copied": dg.MetadataValue.json({one.table: one._asdict() for one in done}),
+    }
 
 
 def _figures(taken: "Taken") -> dict[str, Any]:

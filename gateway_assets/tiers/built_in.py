@@ -2,7 +2,8 @@
 
 A table of the hot database is a ``Table`` (see ``tables``). What lies in a database of its own is
 declared by a line, so that it is tiered like any other application's table. Such are the tables of
-points: ``points.schema`` makes them, and the views that describe their rows.
+points: ``points.schema`` makes them, and the views that describe their rows. Such are, too, the
+logs of the registry: its own tables, or a copy of those in PostgreSQL (``history.mirror``).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from gateway_assets.settings import Settings
 from gateway_assets.tiers.registry import TableLine
@@ -77,6 +79,58 @@ def _journal(name: str, keep: str, about: str) -> Maker:
     return made
 
 
+def _alerts(settings: Settings) -> TableLine:
+    """Only what nobody has to look at any more may leave."""
+    return _log_line(
+        settings,
+        "alert_history",
+        "fired_at",
+        settings.alerts_hot_days,
+        "A time that an alert rule was in alarm.",
+        where="status = 'RESOLVED' AND (acknowledged_at IS NOT NULL OR NOT cleared_unack)",
+    )
+
+
+def _steps(settings: Settings) -> TableLine:
+    """Also those of an alarm that lasts: the next step needs the instance's state alone."""
+    return _log_line(
+        settings,
+        "alert_transitions",
+        "event_ns",
+        min(settings.alerts_hot_days, 30),
+        "A step of an alert.",
+        time_format="epoch_ns",
+    )
+
+
+def _audit(settings: Settings) -> TableLine:
+    return _log_line(
+        settings,
+        "audit_logs",
+        "created_at",
+        settings.audit_hot_days,
+        "What somebody did, or was refused.",
+        triggers="fire",  # its own refuses what is younger than a day, and such is never archived
+        dedup=(("id",),),
+    )
+
+
+def _log_line(
+    settings: Settings, name: str, time: str, hot_days: int, about: str, **more: Any
+) -> TableLine:
+    return TableLine.model_validate(
+        {
+            "name": name,
+            "database": settings.registry_database,
+            "time": time,
+            "time_format": "YYYY-MM-DDTHH:MM:SS.SSSSSSZ",  # of registry.types.Moment
+            "hot_days": hot_days,
+            "about": about,
+            **more,
+        }
+    )
+
+
 def _shorter(hot_days: int, keep_days: int | None) -> int:
     return hot_days if keep_days is None else min(hot_days, keep_days - 1)
 
@@ -102,7 +156,11 @@ MAKERS: tuple[Maker, ...] = (
     _journal("point_logs", "logs_keep_days", "A line that a device logged."),
     _journal("point_events", "events_keep_days", "Something that happened to a device."),
     _journal("point_rejects", "logs_keep_days", "A line that could not be stored."),
+    _alerts,
+    _steps,
+    _audit,
 )
+_COMES_LATER = {"alert_history", "alert_transitions", "audit_logs"}
 
 
 def built_in_lines(settings: Settings, makers: Sequence[Maker] = MAKERS) -> tuple[TableLine, ...]:
@@ -111,5 +169,16 @@ def built_in_lines(settings: Settings, makers: Sequence[Maker] = MAKERS) -> tupl
 
 
 def existing(lines: Sequence[TableLine]) -> tuple[TableLine, ...]:
-    """Those whose database is there."""
-    return tuple(line for line in lines if line.database.is_file())
+    """Those whose database is there; of the registry's, those that a migration has made."""
+    return tuple(line for line in lines if line.database.is_file() and _is_made(line))
+
+
+def _is_made(line: TableLine) -> bool:
+    if line.name not in _COMES_LATER:
+        return True
+    query = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?"
+    with closing(sqlite3.connect(f"{line.database.as_uri()}?mode=ro", uri=True)) as connection:
+        try:
+            return connection.execute(query, (line.in_database,)).fetchone() is not None
+        except sqlite3.Error:
+            return True  # whoever opens it says what is wrong
