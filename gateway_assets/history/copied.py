@@ -54,10 +54,12 @@ def create(connection: sqlite3.Connection) -> None:
         connection.execute(_table_ddl(table))
         query = "SELECT name FROM pragma_table_info(?)"
         there = {name for (name,) in connection.execute(query, (table.name,))}
-        for column in table.columns:
-            if column.name not in there:
-                add = f"ALTER TABLE {quoted(table.name)} ADD COLUMN {_column_ddl(column)}"
-                connection.execute(add)
+        added = [column for column in table.columns if column.name not in there]
+        for column in added:
+            add = f"ALTER TABLE {quoted(table.name)} ADD COLUMN {_column_ddl(column)}"
+            connection.execute(add)
+        if added:  # older rows may have values in it: they are all read again
+            connection.execute(f"DELETE FROM {PROGRESS} WHERE table_name = ?", (table.name,))
         for index in table.indexes:
             made = CreateIndex(index, if_not_exists=True).compile(dialect=_DIALECT)
             connection.execute(str(made))

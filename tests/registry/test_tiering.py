@@ -13,11 +13,12 @@ from sqlalchemy import text, update
 from gateway_assets import clock
 from gateway_assets.archive.engine import ArchiveResult, UniversalArchiver
 from gateway_assets.bridge.bridge import UnifiedQueryBridge
-from gateway_assets.errors import ConfigError, UsageError
+from gateway_assets.errors import ConfigError, RegistryError, UsageError
 from gateway_assets.history.mirror import mirror
 from gateway_assets.registry.alerts import Alert, AlertRule, Transition
 from gateway_assets.registry.database import Registry
 from gateway_assets.registry.model import new_id
+from gateway_assets.registry.opened import opened_registry
 from gateway_assets.registry.users import AuditLog
 from gateway_assets.registry.words import AlertLevel, AlertStatus
 from gateway_assets.settings import Settings, load_settings
@@ -234,6 +235,35 @@ def test_a_transaction_that_commits_late_is_not_missed(
     assert mirrored(settings)["audit_logs"][1] == 1
     assert told(settings, "id", "audit_logs") == [1, 2, 3, 4, 5, 6]
     assert mirrored(settings)["audit_logs"][1:] == (0, 0)
+
+
+def test_a_column_that_a_release_adds_is_filled(
+    registry: Registry, of: AlertRule, settings: Settings
+) -> None:
+    if not settings.registry_url:
+        pytest.skip("only a copy is refreshed")
+    with registry.writing() as session:
+        session.execute(update(Alert).where(Alert.message == "left").values(ack_note="checked"))
+    mirrored(settings)
+    with closing(sqlite3.connect(settings.registry_database, isolation_level=None)) as copy:
+        copy.execute("ALTER TABLE alert_history DROP COLUMN ack_note")
+        assert mirrored(settings)["alert_history"] == (5, 0, 1)
+        query = "SELECT message, ack_note FROM alert_history WHERE ack_note IS NOT NULL"
+        assert copy.execute(query).fetchall() == [("left", "checked")]
+
+
+def test_a_registry_is_never_taken_for_a_copy(
+    registry: Registry, of: AlertRule, settings: Settings
+) -> None:
+    if not settings.registry_url:
+        pytest.skip("only a copy is refreshed")
+    own = settings.model_copy(update={"registry_url": ""})
+    with opened_registry(own) as other:
+        added(other, audit(OLD))
+    with pytest.raises(RegistryError, match="is a registry of its own"):
+        mirror(settings)
+    with opened_registry(own) as other, other.reading() as session:
+        assert session.scalar(text("SELECT count(*) FROM audit_logs")) == 1
 
 
 def test_a_registry_in_sqlite_needs_no_copy(registry_settings: Settings) -> None:
