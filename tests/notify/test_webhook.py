@@ -10,12 +10,13 @@ import subprocess
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway_assets.errors import SinkRefused, SinkUnavailable
 from gateway_assets.notify.sink import State
-from gateway_assets.notify.webhook import Webhook, body_of
+from gateway_assets.notify.webhook import Webhook, body_of, signature
 from tests.collect.servers import (
     Handler,
     black_hole,
@@ -247,3 +248,20 @@ def test_certificates(
 def test_a_handshake_that_hangs() -> None:
     with serving(silent) as port, pytest.raises(SinkUnavailable, match="in time"):
         Webhook(f"https://localhost:{port}/", "", 0.5).send([message()])
+
+
+def test_the_page_tells_how_to_check_a_signature() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "notifications.md").read_text("utf-8")
+    found: dict[str, Any] = {}
+    exec(page.partition("```python\n")[2].partition("```")[0], found)
+    is_genuine = found["is_genuine"]
+    with receiver() as there:
+        Webhook(there.url, "sesame", GENEROUS).send([message()])
+    (call,) = there.calls
+    header = call.headers["x-gateway-signature"]
+    assert is_genuine(header, call.body, "sesame")
+    assert not is_genuine(header, call.body + b" ", "sesame")
+    assert not is_genuine(header, call.body, "other")
+    assert not is_genuine("v1=00", call.body, "sesame")
+    old = signature("sesame", int(time.time()) - 1_000, call.body)
+    assert not is_genuine(old, call.body, "sesame")

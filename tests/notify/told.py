@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 from sqlalchemy import select
 
@@ -76,7 +77,7 @@ def add_channel(registry: Registry, name: str, kind: str = "log", **config: Any)
 
 def alert_of(rule_id: str, series: str = "s", **given: Any) -> Alert:
     fields: dict[str, Any] = {
-        "id": "00000000-0000-4000-8000-000000000001",
+        "id": str(uuid5(NAMESPACE_URL, series)),
         "rule_name": "hot",
         "rule_version": 1,
         "device_name": "PLC-1",
