@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from queue import SimpleQueue
 from typing import NamedTuple
 
 from gateway_assets.collect.parallel import in_parallel
@@ -30,6 +31,7 @@ EVERY_SECONDS = 1.0
 _PASS_SECONDS = 30.0  # after which a channel begins no other call
 _LONGEST_CALL = 60.0
 _BUSY_SECONDS = 60.0  # that other writers of the registry may take, all in all
+_FAREWELL_SECONDS = 5.0
 _THREADS = 32
 
 
@@ -83,18 +85,52 @@ def deliver(
 
 
 def deliver_forever(registry: Registry, settings: Settings, stop: threading.Event) -> None:
-    """Deliver each second until ``stop`` is set. What fails is said once, and tried again."""
+    """Look each second for channels that have something due, and deliver, until ``stop`` is set.
+
+    A channel that is still at work is left to it, so the others never wait. What fails is said
+    once, and tried again. A call that lasts longer than a few seconds after ``stop`` is left
+    behind, as if the process had been killed.
+    """
+    working: dict[str, threading.Thread] = {}
+    problems: SimpleQueue[Exception] = SimpleQueue()
     said = ""
     while not stop.is_set():
-        problem = ""
-        try:
-            deliver(registry, settings)
-        except GatewayError as error:
-            problem = str(error)
-        if problem != said:
+        _start_due(registry, settings, working, problems)
+        problem = "" if problems.empty() else _told(problems.get())
+        if problem != said and (problem or not _at_work(working)):
             _say(problem or "notifications are delivered again")
             said = problem
         stop.wait(EVERY_SECONDS)
+    until = time.monotonic() + _FAREWELL_SECONDS
+    for thread in working.values():
+        thread.join(max(0.0, until - time.monotonic()))
+
+
+def _start_due(
+    registry: Registry,
+    settings: Settings,
+    working: dict[str, threading.Thread],
+    problems: SimpleQueue[Exception],
+) -> None:
+    def work(channel_id: str) -> None:
+        done = _caught(registry, channel_id, settings, utc_now, chance)
+        if isinstance(done, Exception):
+            problems.put(done)
+
+    try:
+        with registry.reading() as session:
+            ids = batches.due_channels(session, utc_now())
+    except Exception as error:  # noqa: BLE001  the loop outlives whatever it is
+        problems.put(error)
+        return
+    for id_ in ids:
+        if id_ not in working or not working[id_].is_alive():
+            working[id_] = threading.Thread(target=work, args=(id_,), daemon=True)
+            working[id_].start()
+
+
+def _at_work(working: dict[str, threading.Thread]) -> bool:
+    return any(thread.is_alive() for thread in working.values())
 
 
 def _caught(
@@ -155,13 +191,17 @@ def _failed(
     clock: Clock,
     random: Random,
 ) -> Delivered:
-    told = error.message if isinstance(error, GatewayError) else type(error).__name__
+    told = _told(error)
     with registry.writing() as session:
         if batch.attempts >= settings.notify_attempts:
             return Delivered(dead=batches.mark_dead(session, batch, told))
         asked = error.retry_after if isinstance(error, SinkUnavailable) else None
         due_at = clock() + batches.retry_in(batch.attempts, asked, random)
         return Delivered(failed=batches.mark_failed(session, batch, due_at, told))
+
+
+def _told(error: Exception) -> str:
+    return error.message if isinstance(error, GatewayError) else type(error).__name__
 
 
 def _say(text: str) -> None:

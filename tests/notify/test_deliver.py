@@ -439,11 +439,43 @@ def test_the_loop_goes_on_after_errors_and_ends_when_told(
         _rename(world.registry, "hidden", "notifications")
         world.tell(2)
         _until(lambda: statuses(world.registry) == ["SENT", "SENT"])
+        _until(lambda: "notifications are delivered again" in heard())
         stop.set()
         loop.join(30)
     assert not loop.is_alive()
     assert heard().count("gateway notifications: ") == 2
-    assert "notifications are delivered again" in heard()
+
+
+def test_in_the_loop_a_channel_that_hangs_delays_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivering, "EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(delivering, "_FAREWELL_SECONDS", 0.1)
+    world.with_settings(notify_group_seconds=0)
+    stop, there_is_more = threading.Event(), threading.Event()
+    hanging: list[bool] = []
+
+    def hang(_: object) -> None:
+        hanging.append(True)
+        there_is_more.wait(60)
+
+    with receiver() as there, serving(hang) as port:
+        url = f"http://127.0.0.1:{port}/"
+        add_channel(world.registry, "hangs", "webhook", url=url, timeout_seconds=60)
+        world.hook(there)
+        loop = threading.Thread(
+            target=deliver_forever, args=(world.registry, world.settings, stop), daemon=True
+        )
+        loop.start()
+        for seq in (1, 2):
+            world.tell(seq)
+            _until(lambda seq=seq: len(there.calls) == seq and bool(hanging))  # type: ignore[misc]
+        _until(lambda: statuses(world.registry).count("SENT") == 2)
+        stop.set()
+        there_is_more.set()
+        loop.join(30)
+    assert not loop.is_alive()
+    assert len(hanging) == 1
 
 
 def _rename(registry: Registry, old: str, new: str) -> None:
