@@ -122,7 +122,7 @@ def mail_of(messages: Sequence[Message], sender: str, recipients: Sequence[str])
     mail["Date"] = email.utils.localtime()
     mail["Message-ID"] = f"<{key_of(messages)}@{sender.rpartition('@')[2]}>"
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answer of an absent person, please
-    mail.set_content(text_of(messages), cte="quoted-printable")
+    mail.set_content(text_of(messages))
     return mail
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import update
 
 from gateway_assets.errors import RegistryUnavailable
 from gateway_assets.notify import deliver as delivering
-from gateway_assets.notify.batches import LEASE, retry_in, take
+from gateway_assets.notify.batches import LEASE, Taken, due_channels, retry_in, take
 from gateway_assets.notify.deliver import Delivered, chance, deliver, deliver_forever
 from gateway_assets.notify.outbox import requeue
 from gateway_assets.notify.sink import State
@@ -185,6 +185,9 @@ def test_a_channel_that_is_off_waits(world: World) -> None:
         with world.registry.writing() as session:
             session.execute(update(Channel).values(enabled=False))
         assert world.after(3600) == Delivered(waiting=1)
+        with world.registry.writing() as session:
+            assert due_channels(session, world.clock()) == []
+            assert take(session, channel, world.clock(), world.settings) == Taken(None)
         assert there.calls == []
         with world.registry.writing() as session:
             session.execute(update(Channel).where(Channel.id == channel).values(enabled=True))
@@ -468,14 +471,14 @@ def test_in_the_loop_a_channel_that_hangs_delays_no_other(
         )
         loop.start()
         for seq in (1, 2):
-            world.tell(seq)
+            world.tell(seq, group_key=f"g{seq}")
             _until(lambda seq=seq: len(there.calls) == seq and bool(hanging))  # type: ignore[misc]
         _until(lambda: statuses(world.registry).count("SENT") == 2)
+        assert len(hanging) == 1
         stop.set()
         there_is_more.set()
         loop.join(30)
     assert not loop.is_alive()
-    assert len(hanging) == 1
 
 
 def _rename(registry: Registry, old: str, new: str) -> None:

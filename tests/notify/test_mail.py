@@ -39,6 +39,7 @@ def sent(messages: list[Message]) -> EmailMessage:
     with serving(server.handle) as port:
         assert mail(port).send(messages) == ""
     (data,) = server.mails
+    assert data.isascii()  # the server offers nothing that would let it be otherwise
     parsed = email.message_from_bytes(data, policy=email.policy.default)
     assert isinstance(parsed, EmailMessage)
     return parsed
