@@ -57,7 +57,7 @@ from gateway_assets.cli.forward import registry_lines
 from gateway_assets.settings import load_settings
 
 HERE = Path(__file__).parent
-TABLES = ("task_queue", "rule_logs", "action_logs", "media_signatures")
+TABLES = ("task_queue", "rule_logs", "audit_logs", "media_signatures")
 MB = 1e6
 
 HISTORY, DAYS_TIMED = (1, 100, 1_000, 3_650), 5

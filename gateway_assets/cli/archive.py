@@ -259,8 +259,8 @@ def erase(
 
     \b
     Examples:
-      gateway archive erase action_logs --match user_id=42 --dry-run
-      gateway archive erase action_logs --match user_id=42 --yes
+      gateway archive erase audit_logs --match user_id=42 --dry-run
+      gateway archive erase audit_logs --match user_id=42 --yes
     """
     given = dict(_pair(text) for text in pairs)
     archiver = UniversalArchiver(settings)

@@ -28,7 +28,7 @@ ROWS, DAYS, BATCH = 234_033, 200, 5_000
 CHATS, OLD_PENDING = 40, 20
 MINUTE, OLD = 60 * clock.SECOND, 2 * clock.DAY
 TO_FINISH = 4 * MINUTE  # so that the last task's own times are not after now
-_PERCENT = {"rule_logs": 8, "action_logs": 3, "media_signatures": 4}
+_PERCENT = {"rule_logs": 8, "audit_logs": 3, "media_signatures": 4}
 
 _TABLE = """
 [[tables]]
@@ -42,7 +42,7 @@ priority = {}
 _REGISTERED = (
     ("task_queue", "created_at", 7, "TASK", 1),
     ("rule_logs", "created_at", 30, "LOG", 2),
-    ("action_logs", "timestamp", 30, "LOG", 3),
+    ("audit_logs", "timestamp", 30, "LOG", 3),
     ("media_signatures", "created_at", 60, "SIGN", 4),
 )
 _TASKS_ONLY = """where = "status IN ('done', 'failed')"
@@ -66,7 +66,7 @@ CREATE TABLE task_queue (id INTEGER NOT NULL, task_type VARCHAR(50) NOT NULL,
 CREATE TABLE rule_logs (id INTEGER NOT NULL, rule_id INTEGER NOT NULL, message_id INTEGER,
     action VARCHAR(50), result VARCHAR(50), details TEXT, duration_ms INTEGER,
     created_at DATETIME, PRIMARY KEY (id), FOREIGN KEY(rule_id) REFERENCES forward_rules (id));
-CREATE TABLE action_logs (id INTEGER NOT NULL, user_id INTEGER, username VARCHAR,
+CREATE TABLE audit_logs (id INTEGER NOT NULL, user_id INTEGER, username VARCHAR,
     action VARCHAR(50) NOT NULL, resource VARCHAR, ip_address VARCHAR(45), user_agent VARCHAR,
     status VARCHAR(20), details TEXT, timestamp DATETIME, PRIMARY KEY (id));
 CREATE TABLE media_signatures (id INTEGER NOT NULL, chat_id INTEGER NOT NULL,
@@ -82,7 +82,7 @@ CREATE UNIQUE INDEX ix_task_queue_unique_key ON task_queue (unique_key);
 CREATE INDEX ix_task_queue_grouped_id ON task_queue (grouped_id);
 CREATE INDEX ix_rule_logs_created_at ON rule_logs (created_at);
 CREATE INDEX ix_rule_logs_rule_id ON rule_logs (rule_id);
-CREATE INDEX ix_action_logs_timestamp ON action_logs (timestamp);
+CREATE INDEX ix_audit_logs_timestamp ON audit_logs (timestamp);
 CREATE INDEX ix_media_signatures_created_at ON media_signatures (created_at);
 """
 
@@ -278,7 +278,7 @@ class _Bot:
             message = self.random.randrange(chat.message) + 1
             yield number, chat.rule, message, *what, details, took, _text(time)
 
-    def action_logs(self, times: Iterator[int]) -> Iterator[Row]:
+    def audit_logs(self, times: Iterator[int]) -> Iterator[Row]:
         for number, time in enumerate(times, 1):
             user, rule = self.random.randrange(1, 6), self.pick(self.chats).rule
             action = self.pick(("rule.update", "rule.toggle", "rule.create"))

@@ -13,7 +13,6 @@ from gateway_assets.errors import RegistryError, UsageError
 from gateway_assets.history import as_of as asked
 from gateway_assets.history.mirror import mirror as mirror_now
 from gateway_assets.history.take import load_waiting, take
-from gateway_assets.registry.snapshot import has_registry
 from gateway_assets.settings import Settings
 
 _LONGEST = 60  # characters of a value shown in a line
@@ -31,7 +30,7 @@ def snapshot(settings: Settings, as_json: bool) -> None:
     Examples:
       gateway registry snapshot
     """
-    if not has_registry(settings):
+    if not settings.has_registry:
         raise RegistryError("there is no registry yet", hint="add something to it first")
     taken = take(settings)
     load_waiting(settings)

@@ -1,4 +1,4 @@
-"""``gateway rules simulate``: when a rule would have fired, and when it would with other settings."""
+"""``gateway rules simulate``: when a rule would have fired, and when with other settings."""
 
 from __future__ import annotations
 

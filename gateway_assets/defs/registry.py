@@ -38,9 +38,8 @@ def registry_asset(settings: Settings) -> dg.AssetsDefinition:
     )
     def taken(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         from gateway_assets.history.take import take
-        from gateway_assets.registry.snapshot import has_registry
 
-        if not has_registry(settings):
+        if not settings.has_registry:
             context.log.info(NO_REGISTRY)
             return dg.MaterializeResult(metadata={"status": f"not taken: {NO_REGISTRY}"})
         figures = _figures(take(settings))
@@ -72,9 +71,8 @@ def registry_schedule(settings: Settings) -> dg.ScheduleDefinition:
         description="Keeps what changed in the registry.",
     )
     def due(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        from gateway_assets.registry.snapshot import has_registry
 
-        if not has_registry(settings):
+        if not settings.has_registry:
             return dg.SkipReason(NO_REGISTRY)
         if in_flight(context.instance, JOB):
             return dg.SkipReason("a run is queued or running")

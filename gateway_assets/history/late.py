@@ -17,7 +17,7 @@ from gateway_assets.archive.source import Source
 from gateway_assets.history.copied import Raw, key_of, keys
 from gateway_assets.hot.sql import quoted
 from gateway_assets.settings import Settings
-from gateway_assets.tiers.catalog import find, has_table, open_database, tiered
+from gateway_assets.tiers.catalog import declared_log, has_table, open_database, tiered
 from gateway_assets.tiers.tiered import Tiered
 
 
@@ -26,7 +26,7 @@ class Archived:
 
     def __init__(self, connection: sqlite3.Connection, settings: Settings, table: Table) -> None:
         self._connection = connection
-        two_tiers = tiered(connection, find(settings, table.name), settings)
+        two_tiers = tiered(connection, declared_log(settings, table.name), settings)
         remembering = next(
             key
             for key in known_keys(two_tiers)
@@ -58,13 +58,14 @@ def bring_back(settings: Settings, table: Table, rows: Iterable[tuple[int, Raw]]
         pairs = zip(keys(table, group), group, strict=True)
         differing = [row for key, row in pairs if there.get(key) != row]
         if differing:
-            UniversalArchiver(settings).restore(table.name, {day}, hold_days=0)
+            name = declared_log(settings, table.name).name
+            UniversalArchiver(settings).restore(name, {day}, hold_days=0)
             changed += differing
     return changed
 
 
 def _archived_rows(settings: Settings, table: Table, day: int) -> dict[Raw, Raw]:
-    declared = find(settings, table.name)
+    declared = declared_log(settings, table.name)
     found: dict[Raw, Raw] = {}
     with open_database(declared) as connection:
         two_tiers = tiered(connection, declared, settings)

@@ -21,7 +21,6 @@ from gateway_assets.registry import alerts, devices, users
 from gateway_assets.registry.database import Registry
 from gateway_assets.registry.model import Model
 from gateway_assets.registry.types import written
-from gateway_assets.settings import Settings
 
 ENTITIES: tuple[type[Model], ...] = (
     devices.Device,
@@ -52,11 +51,6 @@ class Entry(NamedTuple):
     def digest(self) -> str:
         """SHA-256 of the content, in hexadecimal."""
         return hashlib.sha256(self.content.encode()).hexdigest()
-
-
-def has_registry(settings: Settings) -> bool:
-    """Whether there is one to look at; nothing is opened."""
-    return bool(settings.registry_url) or settings.registry_database.is_file()
 
 
 def entries(registry: Registry) -> Iterator[Entry]:

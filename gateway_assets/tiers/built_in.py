@@ -160,12 +160,25 @@ MAKERS: tuple[Maker, ...] = (
     _steps,
     _audit,
 )
-_COMES_LATER = {"alert_history", "alert_transitions", "audit_logs"}
+# Names that tables of applications may well have.
+_LOGS = {"alert_history", "alert_transitions", "audit_logs"}
 
 
 def built_in_lines(settings: Settings, makers: Sequence[Maker] = MAKERS) -> tuple[TableLine, ...]:
     """Every such line, also of a database that is not there yet: its name is taken."""
     return tuple(make(settings) for make in makers)
+
+
+def beside(lines: Sequence[TableLine], taken: set[str]) -> tuple[TableLine, ...]:
+    """The same lines; a log of the registry whose name an application's table has is called
+    ``registry_…``, unless rows of it were archived under its own.
+    """
+    return tuple(
+        line.model_copy(update={"name": f"registry_{line.name}", "table": line.in_database})
+        if line.name in _LOGS & taken and not _asked(line, _ARCHIVED, line.name)
+        else line
+        for line in lines
+    )
 
 
 def existing(lines: Sequence[TableLine]) -> tuple[TableLine, ...]:
@@ -174,11 +187,20 @@ def existing(lines: Sequence[TableLine]) -> tuple[TableLine, ...]:
 
 
 def _is_made(line: TableLine) -> bool:
-    if line.name not in _COMES_LATER:
-        return True
-    query = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?"
-    with closing(sqlite3.connect(f"{line.database.as_uri()}?mode=ro", uri=True)) as connection:
+    return line.in_database not in _LOGS or _asked(line, _MADE, line.in_database)
+
+
+_MADE = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?"
+_ARCHIVED = "SELECT 1 FROM gateway_archive_files WHERE table_name = ? LIMIT 1"
+
+
+def _asked(line: TableLine, query: str, name: str) -> bool:
+    if not line.database.is_file():
+        return False
+    with closing(sqlite3.connect(f"file:{line.database}?mode=ro", uri=True)) as connection:
         try:
-            return connection.execute(query, (line.in_database,)).fetchone() is not None
+            return connection.execute(query, (name,)).fetchone() is not None
+        except sqlite3.OperationalError:
+            return False  # nothing was ever archived here
         except sqlite3.Error:
             return True  # whoever opens it says what is wrong

@@ -18,7 +18,7 @@ from gateway_assets.settings import Settings
 from gateway_assets.table import TIME, Table
 from gateway_assets.tables import TABLES
 from gateway_assets.tables import hot_days as hot_days_of
-from gateway_assets.tiers.built_in import MAKERS, Maker, built_in_lines, existing
+from gateway_assets.tiers.built_in import MAKERS, Maker, beside, built_in_lines, existing
 from gateway_assets.tiers.described import described
 from gateway_assets.tiers.drift import Drift, drift
 from gateway_assets.tiers.fields import Field, from_json
@@ -56,9 +56,9 @@ class Declared:
 def catalog(settings: Settings, makers: Sequence[Maker] = MAKERS) -> tuple[Declared, ...]:
     """Own tables, those of the hot database first, then users' lines in order of priority."""
     own = [Declared(table.name, settings.hot_database, table) for table in TABLES]
-    built_in = built_in_lines(settings, makers)
-    names = {table.name for table in TABLES} | {line.name.lower() for line in built_in}
     lines = table_lines(settings)
+    built_in = beside(built_in_lines(settings, makers), {line.name.lower() for line in lines})
+    names = {table.name for table in TABLES} | {line.name.lower() for line in built_in}
     places = {_place(line): line.name for line in built_in}
     for line in lines:
         if line.name.lower() in names:
@@ -79,6 +79,15 @@ def catalog(settings: Settings, makers: Sequence[Maker] = MAKERS) -> tuple[Decla
 
 def _place(line: TableLine) -> tuple[Path, str]:
     return line.database.resolve(), line.in_database.lower()
+
+
+def declared_log(settings: Settings, table: str) -> Declared:
+    """A log of the registry, whatever it is called here. Raises UsageError before it is made."""
+    for one in catalog(settings):
+        is_line = isinstance(one.source, TableLine) and one.source.in_database == table
+        if is_line and one.database == settings.registry_database:
+            return one
+    raise UsageError(f"there is no {table} yet", hint="run: gateway registry upgrade")
 
 
 def find(settings: Settings, wanted: Any, database: Path | None = None) -> Declared:

@@ -174,17 +174,49 @@ def test_the_audit_goes_on_counting(registry: Registry, settings: Settings) -> N
     assert counts(settings, "audit_logs") == (1, 2)
 
 
-def test_a_name_is_reserved_before_its_table_is_there(
+def test_a_log_is_not_there_before_its_table_is(
     registry_settings: Settings, empty_registry: Registry
 ) -> None:
     with empty_registry.reading() as session:
         session.execute(text("SELECT 1"))  # in SQLite the file is there from now on
     assert not {one.name for one in catalog(registry_settings)} & set(LOGS)
-    (registry_settings.data_dir).mkdir(exist_ok=True)
-    lines = '[[tables]]\nname = "audit_logs"\ndatabase = "other.db"\n'
-    (registry_settings.data_dir / "tables.toml").write_text(lines)
+
+
+def lined(settings: Settings) -> None:
+    """A line of an application that has a log of its own, of the same name."""
+    other = settings.data_dir / "other.db"
+    other.parent.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(other)) as connection:
+        connection.execute("CREATE TABLE audit_logs (id INTEGER PRIMARY KEY, at INTEGER)")
+        connection.execute("INSERT INTO audit_logs VALUES (7, 1700000000)")
+        connection.commit()
+    file = settings.data_dir / "tables.toml"
+    file.write_text('[[tables]]\nname = "audit_logs"\ndatabase = "other.db"\ntime = "at"\n')
+
+
+def test_an_application_may_have_a_log_of_the_same_name(
+    registry: Registry, settings: Settings
+) -> None:
+    lined(settings)
+    added(registry, audit(OLD), audit(YOUNG, "later"))
+    mirrored(settings)
+    assert not UniversalArchiver(settings).archive_table("registry_audit_logs").failed
+    assert told(settings, "id", "audit_logs") == [7]
+    assert told(settings, "id", "registry_audit_logs") == [1, 2]
+    added(registry, audit(NOW))
+    mirrored(settings)
+    assert told(settings, "id", "registry_audit_logs") == [1, 2, 3]
+
+
+def test_a_name_under_which_rows_were_archived_stays(
+    registry: Registry, settings: Settings
+) -> None:
+    added(registry, audit(OLD), audit(YOUNG))
+    mirrored(settings)
+    archive(settings)
+    lined(settings)
     with pytest.raises(ConfigError, match="'audit_logs' is one of this project's own"):
-        catalog(registry_settings)
+        catalog(settings)
 
 
 def test_a_change_of_an_archived_row_comes_once(
