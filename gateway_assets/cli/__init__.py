@@ -23,8 +23,11 @@
 ``notifications``  notifications list, deliver, retry, test
 ``points``   write, series, points: time series by hand
 ``serve``    points over HTTP
-``registry``  the group of the registry's commands
 ``registry_history``  registry snapshot, history, as-of, mirror
+``registry``  registry upgrade, status, seed-demo, import, export
+``devices``, ``tags``, ``rules``, ``channels``  what the registry holds, by hand
+``registered``  what these commands share
+``entry_options``  the fields of an entry as options of a command
 ``up``       capture, UI and daemon together in the foreground
 ``tour``     the whole way once, from the wire to one answer
 ``traffic``  the HTTP transfers over loopback that the tour makes

@@ -1,0 +1,110 @@
+"""What commands of the registry share: opening it, and printing its rows and changes.
+
+The registry's own modules are imported where they are used, so that other commands, and help, do
+not wait for the library of databases.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway_assets.cli.show import print_grid, print_json, to_json
+from gateway_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from gateway_assets.registry.audit import Actor
+    from gateway_assets.registry.change import Deleted
+
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask on a terminal.")
+deleted_option = click.option("--deleted", is_flag=True, help="Those that are deleted instead.")
+enabled_option = click.option(
+    "--enabled/--no-enabled", default=None, help="Only those that are, or are not, enabled."
+)
+
+
+@contextmanager
+def reading(settings: Settings) -> Iterator[Session]:
+    """A transaction that reads the registry."""
+    from gateway_assets.registry.opened import opened_registry
+
+    with opened_registry(settings) as registry, registry.reading() as session:
+        yield session
+
+
+@contextmanager
+def writing(settings: Settings) -> Iterator[tuple[Session, Actor]]:
+    """A transaction that changes the registry, and who does that."""
+    from gateway_assets.registry.audit import this_host
+    from gateway_assets.registry.opened import opened_registry
+
+    with opened_registry(settings) as registry, registry.writing() as session:
+        yield session, this_host()
+
+
+def sure(question: str, *, yes: bool) -> None:
+    """Ask, where somebody can answer. Raises click.Abort for a no."""
+    if not yes and sys.stdin.isatty():
+        click.confirm(question, abort=True, err=True)
+
+
+def columns(row: Any) -> dict[str, Any]:
+    """All columns of a row, without secrets."""
+    from gateway_assets.registry.hidden import shown
+
+    return {name: shown(getattr(row, name), name) for name in row.__table__.columns.keys()}  # noqa: SIM118
+
+
+def print_one(fields: Mapping[str, Any], *, as_json: bool) -> None:
+    """One thing: a line a field, or JSON."""
+    if as_json:
+        print_json(fields)
+        return
+    print_grid([{"field": name, "value": text_of(value)} for name, value in fields.items()])
+
+
+def print_changes(word: str, name: str, fields: Any, *, as_json: bool) -> None:
+    """What an edit has changed."""
+    from gateway_assets.registry.change import visible
+
+    if as_json:
+        print_json({"name": name, "fields": visible(fields)})
+        return
+    if not fields:
+        click.echo(f"{word} {name} is that already")
+    for field, (old, new) in visible(fields).items():
+        click.echo(f"{word} {name}: {field}: {text_of(old) or 'nothing'} → {text_of(new)}")
+
+
+def print_deleted(word: str, done: Deleted, deed: str, *, as_json: bool) -> None:
+    """What went, or came back, with something."""
+    if as_json:
+        print_json(done._asdict())
+        return
+    click.echo(f"{word} {done.name} {deed}")
+    rules = "disabled" if deed == "deleted" else "enabled"
+    for what, names in ((f"tags {deed} with it", done.tags), (f"rules {rules}", done.rules)):
+        if names:
+            click.echo(f"  {what}: {', '.join(names)}")
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], what: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(rows)
+    elif rows:
+        print_grid([{name: text_of(value) for name, value in row.items()} for row in rows])
+    else:
+        click.echo(f"no {what}", err=True)
+
+
+def text_of(value: Any) -> str:
+    """A value of a field for people."""
+    if value is None or value in ([], {}):
+        return ""
+    return value if isinstance(value, str) else to_json(value).strip('"')
