@@ -58,7 +58,7 @@ def _option(entry: type[Entry], name: str, *, edits: bool) -> Callable[[_Command
     required = field.is_required() and not edits
     words = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, StrEnum)]
     if words:
-        choice = click.Choice([str(word) for word in words[0]], case_sensitive=False)
+        choice = click.Choice([str(word) for word in words[0]])
         return click.option(f"--{dashed}", name, type=choice, required=required, help=about)
 
     def read(_: click.Context, __: click.Parameter, text: str | None) -> Any:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway_assets.cli.show import print_grid, print_json, to_json
+from gateway_assets.registry.durations import duration_text
+from gateway_assets.registry.entries import DURATIONS
 from gateway_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ def print_one(fields: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(fields)
         return
-    print_grid([{"field": name, "value": text_of(value)} for name, value in fields.items()])
+    print_grid([{"field": name, "value": text_of(value, name)} for name, value in fields.items()])
 
 
 def print_changes(word: str, name: str, fields: Any, *, as_json: bool) -> None:
@@ -79,7 +81,7 @@ def print_changes(word: str, name: str, fields: Any, *, as_json: bool) -> None:
     if not fields:
         click.echo(f"{word} {name} is that already")
     for field, (old, new) in visible(fields).items():
-        click.echo(f"{word} {name}: {field}: {text_of(old) or 'nothing'} → {text_of(new)}")
+        click.echo(f"{word} {name}: {difference_text(field, old, new)}")
 
 
 def print_deleted(word: str, done: Deleted, deed: str, *, as_json: bool) -> None:
@@ -103,8 +105,15 @@ def print_rows(rows: Sequence[Mapping[str, Any]], what: str, *, as_json: bool) -
         click.echo(f"no {what}", err=True)
 
 
-def text_of(value: Any) -> str:
+def difference_text(field: str, old: Any, new: Any) -> str:
+    before, after = (text_of(value, field) or "nothing" for value in (old, new))
+    return f"{field}: {before} → {after}"
+
+
+def text_of(value: Any, field: str = "") -> str:
     """A value of a field for people."""
     if value is None or value in ([], {}):
         return ""
+    if field in DURATIONS and isinstance(value, int):
+        return duration_text(value)
     return value if isinstance(value, str) else to_json(value).strip('"')

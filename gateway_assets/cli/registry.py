@@ -9,6 +9,7 @@ import click
 
 from gateway_assets.cli.registered import print_rows, sure, text_of, yes_option
 from gateway_assets.cli.registry_history import as_of, history, mirror, snapshot
+from gateway_assets.cli.registered import difference_text, print_rows, sure, text_of, yes_option
 from gateway_assets.cli.show import as_json, print_grid, print_json, size
 from gateway_assets.errors import UsageError
 from gateway_assets.settings import Settings
@@ -222,12 +223,8 @@ def _row(change: Change) -> dict[str, Any]:
 def _fields_text(row: dict[str, Any]) -> str:
     if row["action"] == "add":
         given = {name: new for name, (_, new) in row["fields"].items() if name != "name"}
-        return ", ".join(f"{name}={text_of(new)}" for name, new in given.items())
-    pairs = row["fields"].items()
-    return ", ".join(
-        f"{name}: {text_of(old) or 'nothing'} → {text_of(new) or 'nothing'}"
-        for name, (old, new) in pairs
-    )
+        return ", ".join(f"{name}={text_of(new, name)}" for name, new in given.items())
+    return ", ".join(difference_text(name, *pair) for name, pair in row["fields"].items())
 
 
 def _print_overview(found: Overview) -> None:

@@ -71,7 +71,7 @@ def list_(settings: Settings, /, as_json: bool, **wanted: Any) -> None:
 @as_json
 @click.pass_obj
 def show(settings: Settings, which: str, as_json: bool) -> None:
-    """Show everything about a rule; durations in ms.
+    """Show everything about a rule; in JSON, durations are in ms.
 
     \b
     Examples:

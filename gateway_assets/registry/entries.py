@@ -221,7 +221,9 @@ class RuleEntry(Entry):
     escalations: list[Escalation] = Field(
         default_factory=list, description="When it gets graver: JSON of level, threshold, after."
     )
-    eval_interval: Milliseconds = Field(0, description="Look at one value of so long; 0: at all.")
+    eval_interval: Milliseconds = Field(
+        0, description="Look at the first value of each; 0: at every value."
+    )
     eval_duration: Milliseconds = Field(0, description="How long it must hold to be an alarm.")
     off_delay: Milliseconds = Field(0, description="How long it must be over to end the alarm.")
     cooldown_duration: Milliseconds = Field(
@@ -274,6 +276,15 @@ class RuleEntry(Entry):
                 raise ValueError("twice the deadband leaves nothing of the range: it never clears")
         elif self.op is not None and self.threshold_value is None:
             raise ValueError(f"{self.op} needs threshold_value")
+
+
+DURATIONS = (
+    "eval_interval",
+    "eval_duration",
+    "off_delay",
+    "cooldown_duration",
+    "max_gap",
+)  # of rules, in ms
 
 
 class ChannelEntry(Entry):
