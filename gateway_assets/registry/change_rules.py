@@ -117,14 +117,13 @@ def set_rule(session: Session, actor: Actor, rule: AlertRule, entry: RuleEntry) 
         return changes
     if "name" in changes:
         must_be_free(session, AlertRule, entry.name, but=rule.id)
-    for name, (_, value) in changes.items():
-        if name in COLUMNS:
-            setattr(rule, name, value)
-    if changes.keys() & {"device", "tag", "fleet"}:
-        for name, value in _scope(session, entry).items():
-            setattr(rule, name, value)
+    # Everything is looked up first: a question would write what is only half set.
+    scope = _scope(session, entry) if changes.keys() & {"device", "tag", "fleet"} else {}
+    channels = _channels(session, entry)
+    columns = {name: value for name, (_, value) in changes.items() if name in COLUMNS}
+    for name, value in {**columns, **scope}.items():
+        setattr(rule, name, value)
     if "channels" in changes:
-        channels = _channels(session, entry)
         session.execute(delete(RuleChannel).where(RuleChannel.rule_id == rule.id))
         session.add_all(RuleChannel(rule_id=rule.id, config_id=one.id) for one in channels)
     if changes.keys() - _MEANINGLESS:

@@ -55,7 +55,7 @@ def read_csv(text: str, name: str) -> Table:
 def write_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     """Rows as CSV that ``read_csv`` gives back."""
     file = io.StringIO(newline="")
-    writer = csv.writer(file, lineterminator="\n")
+    writer = csv.writer(file)  # ends lines as RFC 4180 does, so that it quotes both characters
     writer.writerow(columns)
     writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
     return file.getvalue()

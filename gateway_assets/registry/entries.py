@@ -339,7 +339,9 @@ def canonical(value: Any) -> str:
 
 
 def settled(value: Any) -> Any:
-    """JSON as it was before PostgreSQL wrote floats beyond 2^53 as whole numbers."""
+    """JSON with its keys in order, and floats beyond 2^53, which PostgreSQL writes as whole
+    numbers, as floats.
+    """
     match value:
         case bool():
             return value
@@ -348,7 +350,7 @@ def settled(value: Any) -> Any:
         case float():
             return value + 0.0  # no negative zero
         case dict():
-            return {key: settled(item) for key, item in value.items()}
+            return {key: settled(item) for key, item in sorted(value.items())}
         case list() | tuple():
             return [settled(item) for item in value]
         case _:
