@@ -23,6 +23,8 @@
 ``notifications``  notifications list, deliver, retry, test
 ``points``   write, series, points: time series by hand
 ``serve``    points over HTTP
+``alerts``, ``alarms``  what is in alarm, and what operators do about it
+``rules_simulate``, ``simulated_rules``  when a rule would have fired
 ``registry_history``  registry snapshot, history, as-of, mirror
 ``registry``  registry upgrade, status, seed-demo, import, export
 ``devices``, ``tags``, ``rules``, ``channels``  what the registry holds, by hand

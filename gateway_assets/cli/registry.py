@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway_assets.cli.registered import print_rows, sure, text_of, yes_option
-from gateway_assets.cli.registry_history import as_of, history, mirror, snapshot
 from gateway_assets.cli.registered import difference_text, print_rows, sure, text_of, yes_option
+from gateway_assets.cli.registry_history import as_of, history, mirror, snapshot
 from gateway_assets.cli.show import as_json, print_grid, print_json, size
 from gateway_assets.errors import UsageError
 from gateway_assets.settings import Settings

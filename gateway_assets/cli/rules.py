@@ -20,6 +20,7 @@ from gateway_assets.cli.registered import (
     writing,
     yes_option,
 )
+from gateway_assets.cli.rules_simulate import simulate
 from gateway_assets.cli.show import as_json, print_json
 from gateway_assets.registry.durations import duration_text
 from gateway_assets.registry.entries import RuleEntry
@@ -222,3 +223,6 @@ def _condition(row: dict[str, Any]) -> str:
     if row["op"].endswith("BETWEEN"):
         return f"{row['op']} {row['threshold_low']:g} {row['threshold_high']:g}"
     return f"{row['op']} {row['threshold_value']:g}"
+
+
+rules.add_command(simulate)

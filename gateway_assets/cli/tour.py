@@ -93,10 +93,10 @@ def _count_down(daemon: subprocess.Popen[str], seconds: int) -> None:
 def _run_stages(settings: Settings, first: int, today: int) -> None:
     # The definitions and the instance read the environment, so it is set before they are imported.
     os.environ.update(environment(settings))
-    from gateway_assets.definitions import defs  # noqa: PLC0415  after it
-    from gateway_assets.defs.describe import archive_name  # noqa: PLC0415  after it
-    from gateway_assets.defs.execute import execute  # noqa: PLC0415  after it
-    from gateway_assets.defs.runs import ANSWER, ARCHIVE, LOAD, ROLLUP  # noqa: PLC0415  after it
+    from gateway_assets.definitions import defs  # after it
+    from gateway_assets.defs.describe import archive_name  # after it
+    from gateway_assets.defs.execute import execute  # after it
+    from gateway_assets.defs.runs import ANSWER, ARCHIVE, LOAD, ROLLUP  # after it
 
     cold = first, first + SAMPLE_DAYS_COLD - 1
     stages: list[tuple[str, str, str, tuple[int, int] | None]] = [

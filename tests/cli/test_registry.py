@@ -102,7 +102,11 @@ def test_rules(plant: Gateway) -> None:
 WRONG = {
     "unknown device": (["devices", "show", "demo-plk"], 12, "did you mean 'demo-plc'?"),
     "taken": (["rules", "edit", "demo motor hot", "--name", "Demo Steam Hot"], 12, "already"),
-    "a word for a number": (["tags", "edit", "demo-plc", "tank_level", "--scaling", "x"], 2, "number"),
+    "a word for a number": (
+        ["tags", "edit", "demo-plc", "tank_level", "--scaling", "x"],
+        2,
+        "number",
+    ),
     "a duration": (["rules", "edit", "demo motor hot", "--off-delay", "1y"], 12, "500ms, 30s"),
     "no json": (["devices", "edit", "demo-plc", "--config", "{"], 2, "no JSON"),
     "json of another kind": (["devices", "edit", "demo-plc", "--config", "[]"], 12, "config"),

@@ -335,7 +335,7 @@ def test_lists_are_filtered(plant: Registry) -> None:
             {"location": "roof"},
             {"enabled": False},
         ):
-            assert [one.name for one in list_devices(session, **filters)] == ["b"]  # type: ignore[arg-type]
+            assert [one.name for one in list_devices(session, **filters)] == ["b"]
         assert len(list_devices(session, status=DeviceStatus.UNKNOWN)) == 2
         assert [one.name for _, one in list_tags(session, device="plc-1")] == ["flow", "level"]
         assert [one.name for _, one in list_tags(session, data_type=TagType.STRING)] == ["t"]
@@ -406,7 +406,8 @@ def test_a_device_is_never_seen_earlier_than_before(plant: Registry) -> None:
     ],
 )
 def test_what_cannot_be(entry: type[Any], fields: dict[str, Any]) -> None:
-    whole = {DeviceEntry: device, TagEntry: tag, RuleEntry: rule}[entry]
+    made: dict[type[Any], Any] = {DeviceEntry: device, TagEntry: tag, RuleEntry: rule}
+    whole = made[entry]
     whole()
     with pytest.raises(RegistryError):
         whole(**fields)

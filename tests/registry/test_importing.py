@@ -46,7 +46,8 @@ devices:
   - {name: flow, address: '40002', data_type: UInt16}
 - {name: roof, protocol: Mqtt, endpoint: mqtt://10.0.0.8, tags: []}
 rules:
-- {name: full, device: plc, tag: level, op: GT, threshold_value: 90, eval_duration: 60s, channels: [ops]}
+- {name: full, device: plc, tag: level, op: GT, threshold_value: 90, eval_duration: 60s,
+   channels: [ops]}
 - {name: fast, device: plc, tag: flow, condition_expression: value > 3}
 channels:
 - {name: ops, type: log}
@@ -146,7 +147,9 @@ LOST = {
     "tags: [{device: rof, name: t, address: a, data_type: Float}]": "mean 'roof'",
     "channels: []": "rule full: it tells the channel ops, which would go",
     "{devices: [], rules: [{name: r, device: plc, op: GT, threshold_value: 1}]}": "no device 'plc'",
-    "{devices: [], tags: [{device: plc, name: t, address: a, data_type: Float}]}": "no device 'plc'",
+    "{devices: [], tags: [{device: plc, name: t, address: a, data_type: Float}]}": (
+        "no device 'plc'"
+    ),
 }
 
 
