@@ -212,6 +212,14 @@ def test_a_truncated_file_is_refused_or_a_smaller_document(cut: int) -> None:
     text = (PLC + ", tags: [{name: t, address: a, data_type: Float}]}]\nrules: []\n")[:cut]
     with suppress(RegistryError):
         parsed(text, "x.yaml")
+WHOLE = PLC + ", tags: [{name: t, address: a, data_type: Float}]}]"
+
+
+@given(st.integers(0, len(WHOLE) - 1))
+def test_a_truncated_file_is_refused(cut: int) -> None:
+    assert parsed(WHOLE, "x.yaml").devices
+    with pytest.raises(RegistryError, match=r"^x.yaml"):
+        parsed(WHOLE[:cut], "x.yaml")
 
 
 VALUES = st.recursive(

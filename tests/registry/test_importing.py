@@ -150,6 +150,8 @@ LOST = {
     "{devices: [], tags: [{device: plc, name: t, address: a, data_type: Float}]}": (
         "no device 'plc'"
     ),
+    "{devices: [], rules: [{name: r, device: plc, op: GT, threshold_value: 1}]}": "no device",
+    "{devices: [], tags: [{device: plc, name: t, address: a, data_type: Float}]}": "no device",
 }
 
 
