@@ -16,7 +16,8 @@
     ├── PullError                    11   a table of another server cannot be read
     │   └── PullUnavailable               its server does not answer; try again later
     ├── RegistryError                12   devices, rules or users cannot be read or changed
-    │   └── RegistryUnavailable           its server does not answer; try again later
+    │   ├── RegistryUnavailable           its server does not answer; try again later
+    │   └── LoginRefused                  somebody is not let in
     ├── BackupError                  13   a backup cannot be made, proven or restored
     └── NotifyError                  14   a notification cannot be sent
         ├── SinkRefused                   its receiver will not take it
@@ -107,6 +108,14 @@ class RegistryError(GatewayError):
 
 class RegistryUnavailable(RegistryError):
     transient = True
+
+
+class LoginRefused(RegistryError):
+    """``reason`` is for the audit; the message is always the same and tells nothing."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("authorization failed")
+        self.reason = reason
 
 
 class BackupError(GatewayError):

@@ -143,6 +143,30 @@ class Settings(BaseSettings):
     audit_hot_days: int = Field(
         90, ge=2, le=36_500, description="Days that the log of what was done stays hot."
     )
+    login_attempts: int = Field(
+        5, ge=1, le=100, description="Wrong passwords in a row that lock a user out."
+    )
+    login_lock_minutes: int = Field(
+        15,
+        ge=1,
+        le=1_440,
+        description="For how long; each wrong password after it doubles that, up to a day.",
+    )
+    password_min_length: int = Field(
+        10, ge=8, le=64, description="Characters that a password has at least."
+    )
+    password_max_days: Days = Field(
+        0, description="After how many days a password that is set must be changed; 0: never."
+    )
+    session_hours: float = Field(
+        12, gt=0, le=24 * 90, description="After how long a login ends, used or not."
+    )
+    session_idle_minutes: float = Field(
+        60, gt=0, le=1_440 * 90, description="After how long without a request a login ends."
+    )
+    sessions_per_user: int = Field(
+        5, ge=1, le=1_000, description="Logins of one user at the same time; the oldest ends."
+    )
     notify_url: str = Field(
         "",
         pattern=r"^(https?://\S+)?$",
@@ -274,6 +298,11 @@ class Settings(BaseSettings):
     serve_port: int = Field(8086, ge=1, le=65_535, description="Port it listens on.")
     serve_tokens_file: Path | None = Field(
         None, description="File of tokens that may write, one a line; none: whoever can connect."
+    )
+    serve_users: bool = Field(
+        False,
+        description="Whether the registry's users and their tokens decide who may do what over "
+        "HTTP, instead of serve_tokens_file.",
     )
     serve_databases: list[str] = Field(
         default_factory=list,

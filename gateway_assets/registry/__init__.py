@@ -11,7 +11,6 @@ history speaks of is never removed by removing something else.
 ``users``       users, sessions, tokens, the audit
 ``audit``       the log of what was done and what was refused
 ``database``    opening it, transactions, its refusals as errors
-``opened``      opening it as commands and services do
 ``upgrade``     migrations: which there are, and applying them
 ``opened``      the registry as commands and services open it
 ``snapshot``    all rows of one instant, for its history

@@ -22,6 +22,7 @@ from gateway_assets.settings import Settings
 BUSY_SECONDS = 30
 _CONNECT_SECONDS = 10
 _WRITES = "gateway_writes"
+_OWNER_AND_GROUP = 0o640
 
 
 class Registry:
@@ -63,6 +64,8 @@ class Registry:
         if self.path is not None:
             with explained(self.path):
                 make_directory(self.path.parent)
+                if not self.path.exists():  # it has hashes of passwords: not for everybody
+                    self.path.touch(_OWNER_AND_GROUP)
         level = {} if writes or not self.is_postgres else {"isolation_level": "REPEATABLE READ"}
         with self.engine.connect() as connection:
             yield connection.execution_options(**{_WRITES: writes}, **level)
