@@ -100,6 +100,19 @@ COMMANDS = (
     ("gateway", "tags", "show"),
     ("gateway", "tour"),
     ("gateway", "up"),
+    ("gateway", "users"),
+    ("gateway", "users", "add"),
+    ("gateway", "users", "audit"),
+    ("gateway", "users", "disable"),
+    ("gateway", "users", "edit"),
+    ("gateway", "users", "list"),
+    ("gateway", "users", "password"),
+    ("gateway", "users", "sessions"),
+    ("gateway", "users", "token"),
+    ("gateway", "users", "token", "add"),
+    ("gateway", "users", "token", "list"),
+    ("gateway", "users", "token", "revoke"),
+    ("gateway", "users", "unlock"),
 )
 
 

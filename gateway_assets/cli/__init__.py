@@ -30,6 +30,7 @@
 ``devices``, ``tags``, ``rules``, ``channels``  what the registry holds, by hand
 ``registered``  what these commands share
 ``entry_options``  the fields of an entry as options of a command
+``users``    users, their tokens and sessions, the audit
 ``up``       capture, UI and daemon together in the foreground
 ``tour``     the whole way once, from the wire to one answer
 ``traffic``  the HTTP transfers over loopback that the tour makes

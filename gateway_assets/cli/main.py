@@ -45,6 +45,7 @@ _COMMANDS = {
     "tags": "tags:tags",
     "tour": "tour:tour",
     "up": "up:up",
+    "users": "users:users",
     "write": "points:write",
 }
 
