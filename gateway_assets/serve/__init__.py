@@ -13,7 +13,13 @@ drop what any answer of the 400s refuses.
 ``body``        a body of bounded size, in time, inflated
 ``room``        how much may be in flight
 ``connection``  connections that do not wait for ever
-``tokens``      who may write
+``gate``        what decides who may do what
+``tokens``      a file of tokens that may write
+``users``       the registry's users
+``credentials``  what a request shows of who sends it
+``logins``      logging in and out, changing the password
+``alerts``      alerts, for those who may read them
+``with_users``  users with their routes, on an open registry
 ``refusal``     an error in the words and the form of each version
 ``named``       headers that every answer has
 ``counts``      what the service counts of itself

@@ -15,10 +15,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway_assets.serve.body import Bodies
+from gateway_assets.serve.gate import Gate
 from gateway_assets.serve.named import VERSION
 from gateway_assets.serve.refusal import Refusal, response
 from gateway_assets.serve.room import Room
-from gateway_assets.serve.tokens import Tokens
 
 _CREATE = re.compile(r"\s*CREATE\s+DATABASE\s+.+", re.IGNORECASE | re.DOTALL)
 _SHOW = re.compile(r"\s*SHOW\s+DATABASES\s*;?\s*", re.IGNORECASE)
@@ -28,8 +28,8 @@ _STATEMENT_BYTES = 65_536
 class Ready:
     """The endpoints and what they share; ``databases`` are those that may be written."""
 
-    def __init__(self, tokens: Tokens, room: Room, seconds: float, databases: list[str]) -> None:
-        self._tokens, self._room, self._databases = tokens, room, databases
+    def __init__(self, gate: Gate, room: Room, seconds: float, databases: list[str]) -> None:
+        self._gate, self._room, self._databases = gate, room, databases
         self._forms = Bodies(_STATEMENT_BYTES, seconds)
         self.router = APIRouter()
         for path, answer, methods in (
@@ -41,7 +41,7 @@ class Ready:
 
     async def _query(self, request: Request) -> Response:
         try:
-            self._tokens.check(request)
+            await self._gate.check(request, None)
             return JSONResponse(self._answered(await self._statement(request)))
         except Refusal as refusal:
             return response(refusal, 1)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 
 import uvicorn
+from fastapi import APIRouter
 
 from gateway_assets.errors import UsageError
 from gateway_assets.frames.log import open_log
@@ -17,7 +18,10 @@ from gateway_assets.serve.app import make_app
 from gateway_assets.serve.body import Bodies
 from gateway_assets.serve.connection import MOST_CONNECTIONS, Connection
 from gateway_assets.serve.keeper import kept
+from gateway_assets.serve.gate import Gate
+from gateway_assets.serve.keeper import kept_loading
 from gateway_assets.serve.named import Named
+from gateway_assets.serve.tokens import Tokens
 from gateway_assets.settings import Settings
 
 INSTANCE = "serve"
@@ -29,15 +33,17 @@ def run(settings: Settings, say: Callable[[str], None], *, loads: bool = True) -
     """Serve until SIGTERM or SIGINT; requests in flight end, then the log is sealed.
 
     Raises Busy when another one serves this data directory, UsageError for an address that cannot
-    be listened on, ConfigError for tokens that cannot be used.
+    be listened on, ConfigError for tokens that cannot be used, RegistryError for users that cannot.
     """
     with ExitStack() as held:
+        gate, others = _gate(settings, held)
         log = open_log(settings.frames / INSTANCE, durability=settings.serve_durability)
         held.enter_context(closing(log))
         listener = held.enter_context(_listening(settings.serve_host, settings.serve_port))
         connection = held.enter_context(open_points(settings.points_database, any_thread=True))
         bodies = Bodies(settings.serve_body, settings.serve_receive_seconds)
-        server = _Server(settings, make_app(settings, log, connection, bodies), bodies)
+        app = make_app(settings, log, connection, bodies, gate, others)
+        server = _Server(settings, app, bodies)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, server.handle_exit)
         _allow_files()
@@ -46,6 +52,16 @@ def run(settings: Settings, say: Callable[[str], None], *, loads: bool = True) -
             for part in ("loader", "alarms"):
                 held.enter_context(kept(settings, part, say))
         server.run(sockets=[listener])
+
+
+def _gate(settings: Settings, held: ExitStack) -> tuple[Gate, list[APIRouter]]:
+    """Who decides, and the routes that this one brings."""
+    if not settings.serve_users:
+        return Tokens(settings), []
+    # SQLAlchemy and argon2 take time and memory, which a service without users does not pay.
+    from gateway_assets.serve.with_users import with_users  # noqa: PLC0415
+
+    return held.enter_context(with_users(settings))
 
 
 class _Server(uvicorn.Server):

@@ -13,9 +13,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from gateway_assets import __version__
+from gateway_assets.accounts.roles import Scope
 from gateway_assets.errors import GatewayError
 from gateway_assets.points.waiting import waiting_bytes
 from gateway_assets.serve.counts import Counts
+from gateway_assets.serve.gate import Gate
+from gateway_assets.serve.refusal import Refusal, response
 from gateway_assets.serve.room import Room
 from gateway_assets.settings import Settings
 
@@ -31,17 +34,26 @@ _METRICS = (
 
 
 class Status:
-    def __init__(self, settings: Settings, counts: Counts, room: Room) -> None:
-        self._settings, self._counts, self._room = settings, counts, room
+    def __init__(self, settings: Settings, gate: Gate, counts: Counts, room: Room) -> None:
+        self._settings, self._gate = settings, gate
+        self._counts, self._room = counts, room
         self.router = APIRouter()
         self.router.add_api_route("/metrics", self._metrics, methods=["GET"])
         self.router.add_api_route("/api/status", self._status, methods=["GET"])
 
-    async def _metrics(self, _: Request) -> Response:
+    async def _metrics(self, request: Request) -> Response:
+        try:
+            await self._gate.check(request, Scope.POINTS_READ)
+        except Refusal as refusal:
+            return response(refusal, 1)
         told = await asyncio.to_thread(self._told)
         return PlainTextResponse(_prometheus(told), media_type="text/plain; version=0.0.4")
 
-    async def _status(self, _: Request) -> Response:
+    async def _status(self, request: Request) -> Response:
+        try:
+            await self._gate.check(request, Scope.POINTS_READ)
+        except Refusal as refusal:
+            return response(refusal, 1)
         return JSONResponse(await asyncio.to_thread(self._told))
 
     def _told(self) -> dict[str, Any]:

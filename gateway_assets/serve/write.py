@@ -17,13 +17,14 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway_assets.accounts.roles import Scope
 from gateway_assets.points.line import Reject
 from gateway_assets.serve.accept import Accepted, Acceptor, Refused, Whole
 from gateway_assets.serve.body import Bodies, encoding_of, inflated
 from gateway_assets.serve.counts import Counts
+from gateway_assets.serve.gate import Gate
 from gateway_assets.serve.refusal import Refusal, response
 from gateway_assets.serve.room import Room, Share
-from gateway_assets.serve.tokens import Tokens
 
 _MOST_TOLD = 100
 _PRECISIONS_1 = {"": "ns", "n": "ns", "ns": "ns", "u": "us", "us": "us", "µ": "us", "ms": "ms"}
@@ -39,13 +40,13 @@ class Writes:
     def __init__(
         self,
         acceptor: Acceptor,
-        tokens: Tokens,
+        gate: Gate,
         bodies: Bodies,
         room: Room,
         counts: Counts,
         databases: list[str],
     ) -> None:
-        self._acceptor, self._tokens, self._bodies = acceptor, tokens, bodies
+        self._acceptor, self._gate, self._bodies = acceptor, gate, bodies
         self._room, self._counts = room, counts
         self._databases = set(databases)
         self._threads = ThreadPoolExecutor(max_workers=16, thread_name_prefix="write")
@@ -67,7 +68,7 @@ class Writes:
         request: Request,
     ) -> Response:
         try:
-            self._tokens.check(request)
+            await self._gate.check(request, Scope.POINTS_WRITE)
             await write(request)
             answer = Response(status_code=204)
         except Refusal as refusal:
