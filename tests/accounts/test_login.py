@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
+import psycopg
 import pytest
 from argon2 import PasswordHasher
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from gateway_assets.accounts.login import REQUEST, verify
 from gateway_assets.accounts.users import edit_user, must_change, set_password, unlock_user
@@ -96,6 +99,56 @@ def test_guesses_at_the_same_time_are_all_counted(people: People) -> None:
     assert sorted(reasons) == ["the user is locked out"] * 3 + ["wrong password"] * 5
     assert people.user(people.vic).failed_login_attempts == 5
     assert len(people.audit("login")) == 8
+
+
+class Waiting:
+    """Knows when as many attempts stand before the user's row, which somebody else holds."""
+
+    def __init__(self, people: People) -> None:
+        self._people, self._begun = people, 0
+        event.listen(people.registry.engine, "checkout", self._begin)
+
+    def _begin(self, *_: object) -> None:
+        self._begun += 1
+
+    def until(self, attempts: int) -> None:
+        """Each has read in one transaction, and has a connection for another."""
+        before = time.monotonic()
+        while self._begun < 2 * attempts or self._held_up() < attempts:
+            assert time.monotonic() < before + 15, "they did not come"
+            time.sleep(0.01)
+
+    def _held_up(self) -> int:
+        if not self._people.registry.is_postgres:
+            return sys.maxsize  # its lock comes with the transaction
+        with psycopg.connect(self._people.settings.registry_url) as connection:
+            row = connection.execute(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+
+def test_guesses_that_wait_for_each_other_are_all_counted(people: People) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        with people.registry.writing() as session:
+            session.get_one(User, people.vic.id, with_for_update=True)
+            waiting = Waiting(people)
+            tries = [threads.submit(tried, people, "vic", "wrong") for _ in range(4)]
+            waiting.until(4)
+        assert [one.result() for one in tries] == ["wrong password"] * 4
+    assert people.user(people.vic).failed_login_attempts == 4
+
+
+def test_a_password_that_is_changed_meanwhile_is_wrong(people: People) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        with people.registry.writing() as session:
+            user = session.get_one(User, people.vic.id, with_for_update=True)
+            waiting = Waiting(people)
+            attempt = threads.submit(tried, people, "vic", VIC)
+            waiting.until(1)
+            user.password_hash = people.ann.password_hash
+        assert attempt.result() == "wrong password"
 
 
 def test_the_last_of_many_guesses_is_too_late(people: People) -> None:
