@@ -17,9 +17,8 @@ from gateway_assets.points.schema import open_points
 from gateway_assets.serve.app import make_app
 from gateway_assets.serve.body import Bodies
 from gateway_assets.serve.connection import MOST_CONNECTIONS, Connection
-from gateway_assets.serve.keeper import kept
 from gateway_assets.serve.gate import Gate
-from gateway_assets.serve.keeper import kept_loading
+from gateway_assets.serve.keeper import kept
 from gateway_assets.serve.named import Named
 from gateway_assets.serve.tokens import Tokens
 from gateway_assets.settings import Settings

@@ -100,9 +100,6 @@ WRONG = {
     "unknown device": (["devices", "show", "demo-plk"], 12, "did you mean 'demo-plc'?"),
     "taken": (["rules", "edit", "demo motor hot", "--name", "Demo Steam Hot"], 12, "already"),
     "a word for a number": (
-        ["tags", "edit", "demo-plc", "tank_level", "--scaling", "x"],
-        2,
-        "number",
         ["tags", "edit", "demo-plc", "tank_level", "--scaling", "x"], 2, "number",
     ),
     "a duration": (["rules", "edit", "demo motor hot", "--off-delay", "1y"], 12, "500ms, 30s"),

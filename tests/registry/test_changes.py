@@ -406,8 +406,6 @@ def test_a_device_is_never_seen_earlier_than_before(plant: Registry) -> None:
     ],
 )
 def test_what_cannot_be(entry: type[Any], fields: dict[str, Any]) -> None:
-    made: dict[type[Any], Any] = {DeviceEntry: device, TagEntry: tag, RuleEntry: rule}
-    whole = made[entry]
     whole = {"DeviceEntry": device, "TagEntry": tag, "RuleEntry": rule}[entry.__name__]
     whole()
     with pytest.raises(RegistryError):

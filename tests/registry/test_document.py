@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -207,11 +206,6 @@ def test_any_bytes_are_a_document_or_refused(content: bytes) -> None:
             assert error.message.startswith(name)
 
 
-@given(st.integers(0, 400))
-def test_a_truncated_file_is_refused_or_a_smaller_document(cut: int) -> None:
-    text = (PLC + ", tags: [{name: t, address: a, data_type: Float}]}]\nrules: []\n")[:cut]
-    with suppress(RegistryError):
-        parsed(text, "x.yaml")
 WHOLE = PLC + ", tags: [{name: t, address: a, data_type: Float}]}]"
 
 
@@ -257,3 +251,13 @@ def test_durations_that_are_none() -> None:
         with pytest.raises(ValueError, match="a duration is written as"):
             milliseconds(text)
     assert milliseconds(math.inf) == math.inf  # left to the check of the field
+
+
+def test_what_is_there_twice_is_written_twice() -> None:
+    shared = [1]
+    assert read_yaml(write_yaml({"a": shared, "b": shared}), "x").content == {"a": [1], "b": [1]}
+
+
+@pytest.mark.parametrize("text", ["devices:", "{rules: ~, devices: []}", PLC + ", tags: }]"])
+def test_a_list_without_content_is_refused(text: str) -> None:
+    assert "leave it out, or write []" in refusal(text)

@@ -146,10 +146,6 @@ LOST = {
     "rules: [{name: r, device: plc, op: GT, threshold_value: 1, channels: [opa]}]": "mean 'ops'",
     "tags: [{device: rof, name: t, address: a, data_type: Float}]": "mean 'roof'",
     "channels: []": "rule full: it tells the channel ops, which would go",
-    "{devices: [], rules: [{name: r, device: plc, op: GT, threshold_value: 1}]}": "no device 'plc'",
-    "{devices: [], tags: [{device: plc, name: t, address: a, data_type: Float}]}": (
-        "no device 'plc'"
-    ),
     "{devices: [], rules: [{name: r, device: plc, op: GT, threshold_value: 1}]}": "no device",
     "{devices: [], tags: [{device: plc, name: t, address: a, data_type: Float}]}": "no device",
 }
