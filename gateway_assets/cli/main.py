@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import os
 import sys
@@ -66,6 +67,24 @@ class _LazyGroup(click.Group):
         command = getattr(importlib.import_module(f"gateway_assets.cli.{module}"), attribute)
         assert isinstance(command, click.Command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """What each command does, read from its text: importing them all would take seconds."""
+        names = self.list_commands(ctx)
+        room = formatter.width - 6 - max(map(len, names))
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _about(_COMMANDS[name], room)) for name in names])
+
+
+def _about(place: str, room: int) -> str:
+    module, _, function = place.partition(":")
+    source = Path(__file__).with_name(f"{module}.py").read_text("utf-8")
+    docs = {
+        node.name: ast.get_docstring(node)
+        for node in ast.parse(source).body
+        if isinstance(node, ast.FunctionDef)
+    }
+    return click.Command(function, help=docs[function]).get_short_help_str(room)
 
 
 @click.group(

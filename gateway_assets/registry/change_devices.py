@@ -163,6 +163,7 @@ def enable_rules(session: Session, actor: Actor, ids: Sequence[str]) -> list[Ale
     )
     rules = list(session.scalars(rows.order_by(AlertRule.name).with_for_update()))
     for rule in rules:
+        rule.activated_at = utc_now()  # what came meanwhile is not its own
         set_fields(session, actor, rule, {"enabled": (False, True)})
     return rules
 

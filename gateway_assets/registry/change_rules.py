@@ -128,6 +128,9 @@ def set_rule(session: Session, actor: Actor, rule: AlertRule, entry: RuleEntry) 
         session.add_all(RuleChannel(rule_id=rule.id, config_id=one.id) for one in channels)
     if changes.keys() - _MEANINGLESS:
         rule.version += 1
+        rule.activated_at = utc_now()
+    elif changes.get("enabled", (None, False))[1]:
+        rule.activated_at = utc_now()
     signed(rule, actor)
     session.flush()
     details = {"fields": visible(changes), "version": rule.version}
@@ -140,6 +143,8 @@ def enable_rule(session: Session, actor: Actor, which: str, *, enabled: bool) ->
     rule = find(session, AlertRule, which, lock=True)
     if rule.enabled == enabled:
         return False
+    if enabled:
+        rule.activated_at = utc_now()
     set_fields(session, actor, rule, {"enabled": (rule.enabled, enabled)})
     return True
 
@@ -162,6 +167,7 @@ def restore_rule(session: Session, actor: Actor, which: str) -> AlertRule:
     must_be_free(session, AlertRule, rule.name)
     _scope(session, checked(RuleEntry, rule_fields(session, rule)))
     rule.deleted_at = None
+    rule.activated_at = utc_now()
     signed(rule, actor)
     session.flush()
     audited(session, actor, rule, "restore")

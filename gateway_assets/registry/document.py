@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from gateway_assets.errors import RegistryError
 from gateway_assets.registry.change import told
@@ -26,8 +26,17 @@ _SHOWN = 50
 _HINT = "see docs/registry.md for what a file may say"
 
 
+def _said(value: object) -> object:
+    """``tags:`` and nothing after it may mean that there are none, or no change."""
+    if value is None:
+        raise ValueError("nothing is listed: leave it out, or write []")
+    return value
+
+
 class DeviceWithTags(DeviceEntry):
     tags: list[TagEntry] | None = None
+
+    _tags_are_said = field_validator("tags", mode="before")(_said)
 
 
 class TagOfDevice(TagEntry):
@@ -46,6 +55,8 @@ class Document(BaseModel):
     tags: list[TagOfDevice] | None = None
     rules: list[RuleEntry] | None = None
     channels: list[ChannelEntry] | None = None
+
+    _lists_are_said = field_validator("devices", "tags", "rules", "channels", mode="before")(_said)
 
 
 def read_documents(paths: Sequence[Path]) -> Document:
