@@ -18,6 +18,7 @@ The logic, which reads and writes nothing:
 The engine:
 
 ``scope``           which series a rule looks at
+``entry``           rules as people declare them, checked
 ``pairs``           the same, kept up with the registry and the points
 ``samples``         new samples of a series
 ``engine``          marked series are evaluated, silence is noticed

@@ -84,7 +84,7 @@ class Rule:
             self._check_escalation(escalation)
 
     def _refuse(self, what: str, hint: str) -> None:
-        raise ConfigError(f"rule {self.id}: {what}", hint=hint)
+        raise ConfigError(f"rule {self.name or self.id}: {what}", hint=hint)
 
     def _check_numbers(self) -> None:
         limits = [self.threshold, self.low, self.high, self.tolerance, self.deadband]

@@ -128,12 +128,15 @@ def import_(
       gateway registry import devices.csv tags.csv
       gateway registry import plant.yaml --prune --yes
     """
+    from gateway_assets.alarms.entry import check_entry
     from gateway_assets.registry.audit import this_host
     from gateway_assets.registry.document import read_documents
     from gateway_assets.registry.importing import apply, plan
     from gateway_assets.registry.opened import opened_registry
 
     document = read_documents(files)
+    for entry in document.rules or ():
+        check_entry(entry)
     with opened_registry(settings) as opened:
         changes = plan(opened, document, prune=prune)
         counts = _counts(changes)

@@ -100,11 +100,14 @@ def add(settings: Settings, name: str, given: dict[str, Any], as_json: bool) -> 
       gateway rules add "any level" --fleet --metric level --op NOT_BETWEEN
           --threshold-low 10 --threshold-high 90 --channel ops
     """
+    from gateway_assets.alarms.entry import check_entry
     from gateway_assets.registry.change import checked
     from gateway_assets.registry.change_rules import add_rule
 
+    entry = checked(RuleEntry, {"name": name, **given})
+    check_entry(entry)
     with writing(settings) as (session, actor):
-        rule = add_rule(session, actor, checked(RuleEntry, {"name": name, **given}))
+        rule = add_rule(session, actor, entry)
         row = _whole(session, rule)
     print_one(row, as_json=True) if as_json else click.echo(f"rule {name} added")
 
@@ -125,9 +128,11 @@ def edit(settings: Settings, which: str, given: dict[str, Any], as_json: bool) -
       gateway rules edit "steam hot" --channel ops --channel shift
       gateway rules edit "steam hot" --channel ""
     """
-    from gateway_assets.registry.change_rules import edit_rule
+    from gateway_assets.alarms.entry import check_entry
+    from gateway_assets.registry.change_rules import edit_rule, edited_rule, find_rule
 
     with writing(settings) as (session, actor):
+        check_entry(edited_rule(session, find_rule(session, which), given))
         fields = edit_rule(session, actor, which, **given)
     print_changes("rule", which, fields, as_json=as_json)
 
@@ -160,6 +165,31 @@ def disable(settings: Settings, names: tuple[str, ...], as_json: bool) -> None:
       gateway rules disable "steam hot" --json
     """
     _enable(settings, names, enabled=False, as_json=as_json)
+
+
+@rules.command()
+@_rule
+@click.option("--out/--in", "is_out", required=True, help="Out of service, or in it again.")
+@click.option("--reason", default="", help="Why; needed to take it out.")
+@as_json
+@click.pass_obj
+def service(settings: Settings, which: str, is_out: bool, reason: str, as_json: bool) -> None:
+    """Take a rule out of service: its alarms are recorded, and nobody is told of them.
+
+    \b
+    Examples:
+      gateway rules service "steam hot" --out --reason "sensor is being calibrated"
+      gateway rules service "steam hot" --in
+    """
+    from gateway_assets.registry.change_rules import set_service
+
+    with writing(settings) as (session, actor):
+        is_changed = set_service(session, actor, which, is_out=is_out, reason=reason)
+    if as_json:
+        print_json({"rule": which, "out_of_service": is_out, "changed": is_changed})
+        return
+    now = "out of service" if is_out else "in service"
+    click.echo(f"rule {which} is {now}{'' if is_changed else ' already'}")
 
 
 @rules.command()

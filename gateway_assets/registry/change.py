@@ -82,7 +82,7 @@ def audited(
     )
 
 
-def set_fields(session: Session, actor: Actor, row: Any, fields: Fields) -> None:
+def set_fields(session: Session, actor: Actor, row: Any, fields: Fields, reason: str = "") -> None:
     """Write what differs and audit it; nothing happens when nothing differs."""
     if not fields:
         return
@@ -90,7 +90,8 @@ def set_fields(session: Session, actor: Actor, row: Any, fields: Fields) -> None
         setattr(row, name, value)
     signed(row, actor)
     session.flush()
-    audited(session, actor, row, "update", {"fields": visible(fields)})
+    told = {"reason": reason} if reason else {}
+    audited(session, actor, row, "update", {"fields": visible(fields), **told})
 
 
 def created(session: Session, actor: Actor, row: Any, fields: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from gateway_assets.errors import RegistryError
 from gateway_assets.registry.alerts import AlertRule, Channel, RuleChannel
 from gateway_assets.registry.audit import Actor
 from gateway_assets.registry.change import (
@@ -146,6 +147,21 @@ def enable_rule(session: Session, actor: Actor, which: str, *, enabled: bool) ->
     if enabled:
         rule.activated_at = utc_now()
     set_fields(session, actor, rule, {"enabled": (rule.enabled, enabled)})
+    return True
+
+
+def set_service(session: Session, actor: Actor, which: str, *, is_out: bool, reason: str) -> bool:
+    """Take a rule out of service, or put it back; gives whether it was not so before. Raises
+    RegistryError without a reason to take it out.
+    """
+    if is_out and not reason.strip():
+        raise RegistryError(
+            "a rule is taken out of service for a reason", hint='such as --reason "calibration"'
+        )
+    rule = find(session, AlertRule, which, lock=True)
+    if rule.out_of_service == is_out:
+        return False
+    set_fields(session, actor, rule, {"out_of_service": (rule.out_of_service, is_out)}, reason)
     return True
 
 
