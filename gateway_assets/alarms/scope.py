@@ -19,6 +19,7 @@ from gateway_assets.alarms.rule import Escalation, Rule
 from gateway_assets.errors import ConfigError
 from gateway_assets.registry.alerts import AlertRule
 from gateway_assets.registry.devices import Device, Tag
+from gateway_assets.registry.words import AlertLevel
 
 NS_PER_MS = 1_000_000
 VALUE_FIELDS = ("value", "metric_value")
@@ -129,7 +130,7 @@ def _escalation(rule: str, given: object) -> Escalation:
         assert isinstance(given, dict)
         after = given.get("after")
         return Escalation(
-            level=given["level"],
+            level=AlertLevel(given["level"]),
             threshold=given.get("threshold"),
             after=None if after is None else int(after) * NS_PER_MS,
         )

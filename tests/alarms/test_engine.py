@@ -177,6 +177,31 @@ def test_a_rule_that_cannot_be_stops_no_other(plant: Plant) -> None:
     assert list(plant.engine.wrong_rules) == [wrong]
 
 
+def test_an_alarm_gets_worse(plant: Plant) -> None:
+    steps = [{"level": "CRITICAL", "threshold": 90}, {"level": "FATAL", "after": 60_000}]
+    plant.rule(None, escalations=steps)
+    plant.channel()
+    plant.feed("plc-1", [(1, 85.0)])
+    assert [one.level for one in plant.alerts()] == [AlertLevel.WARNING]
+    plant.feed("plc-1", [(2, 95.0)])
+    plant.feed("plc-1", [(3, 85.0)])  # levels only go up
+    assert [one.level for one in plant.alerts()] == [AlertLevel.CRITICAL]
+    plant.feed("plc-1", [(70, 85.0)])
+    assert [one.level for one in plant.alerts()] == [AlertLevel.FATAL]
+    assert plant.notices() == ["FIRING", "ESCALATED", "ESCALATED"]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"level": "AWFUL", "after": 1}, {"after": 1}, {"level": "FATAL"}, "FATAL", {}]
+)
+def test_an_escalation_that_cannot_be_stops_no_other_rule(plant: Plant, wrong: object) -> None:
+    odd = plant.rule(None, name="odd", escalations=[wrong])
+    plant.rule()
+    plant.feed("plc-1", HOT)
+    assert [one.rule_name for one in plant.alerts()] == ["hot"]
+    assert list(plant.engine.wrong_rules) == [odd]
+
+
 def test_silence_is_noticed_and_ends_nothing(plant: Plant) -> None:
     plant.rule(None, max_gap=10_000)
     plant.feed("plc-1", HOT)
