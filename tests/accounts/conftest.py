@@ -15,9 +15,6 @@ from gateway_assets.registry.model import Model
 from gateway_assets.registry.users import AuditLog, User
 from gateway_assets.registry.words import Role
 from gateway_assets.settings import Settings
-from tests.registry.conftest import empty_registry as empty_registry  # noqa: PLC0414  fixtures
-from tests.registry.conftest import registry as registry  # noqa: PLC0414
-from tests.registry.conftest import registry_settings as registry_settings  # noqa: PLC0414
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOST = Actor("os:test")

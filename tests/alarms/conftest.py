@@ -9,9 +9,6 @@ import pytest
 from gateway_assets.registry.database import Registry
 from gateway_assets.settings import Settings
 from tests.alarms.plant import Plant, running_plant
-from tests.registry.conftest import empty_registry, registry, registry_settings
-
-__all__ = ["empty_registry", "registry", "registry_settings"]
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import pytest
 from gateway_assets.settings import Settings
 from tests.cli.test_cli import Gateway, refused
 from tests.cli.test_cli import gateway as gateway  # noqa: PLC0414  the fixture
-from tests.registry.conftest import registry_settings as registry_settings  # noqa: PLC0414
 
 
 @pytest.fixture

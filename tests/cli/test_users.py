@@ -17,11 +17,8 @@ from gateway_assets.accounts.sessions import open_session
 from gateway_assets.errors import LoginRefused
 from gateway_assets.registry.database import Registry
 from gateway_assets.settings import Settings, load_settings
-from tests.accounts.conftest import registry_settings as registry_settings  # noqa: PLC0414
 from tests.cli.test_cli import Done, Gateway, refused
 from tests.cli.test_cli import gateway as gateway  # noqa: PLC0414  the fixture
-from tests.registry.conftest import empty_registry as empty_registry  # noqa: PLC0414
-from tests.registry.conftest import registry as registry  # noqa: PLC0414
 
 PASSWORD = "a long way home"
 GATEWAY = [sys.executable, "-c", "from gateway_assets.cli.main import main; main()"]

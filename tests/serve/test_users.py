@@ -35,7 +35,6 @@ from gateway_assets.registry.words import AlertLevel, AlertStatus, CompareOp, Ro
 from gateway_assets.serve.with_users import with_users
 from gateway_assets.settings import Settings, load_settings
 from tests.accounts.conftest import NOON
-from tests.registry.conftest import registry_settings as registry_settings  # noqa: PLC0414
 from tests.serve.conftest import Answer, Server
 
 Client2: Any = influxdb_client.InfluxDBClient  # type: ignore[attr-defined]
