@@ -25,6 +25,7 @@ FLEETING_TIME = 60 * SECOND
 STALE_TIME = DAY
 BUSY_HOUR = 30
 TOP = 10
+ENOUGH = 100  # activations that shares are judged of
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ def report(
     loads = [count / max(operators, 1) for count in _counts(counted, start, end, PERIOD)]
     floods = tuple(_floods(counted, loads, start, end))
     top = _top(counted)
+    is_enough = len(counted) >= ENOUGH
     chattering = tuple(sorted(_chattering(counted)))
     kpis = (
         *_rates(loads, _counts(counted, start, end, HOUR), start, end, max(operators, 1)),
@@ -109,12 +111,12 @@ def report(
             "%",
             "share of the time in floods: more than 10 alarms in 10 minutes, until less than 5",
         ),
-        _at_most(
+        _share(
             "top_ten_share",
             sum(each.share for each in top),
             5,
-            "%",
             "share of the ten most frequent alarms: 1 to 5 %",
+            is_enough=is_enough,
         ),
         _at_most(
             "chattering",
@@ -139,7 +141,7 @@ def report(
             "active for more than 24 hours, on the worst day: fewer than 5",
         ),
         *_standing(known, end),
-        *_levels(counted),
+        *_levels(counted, is_enough=is_enough),
     )
     return Report(kpis, floods, top, chattering)
 
@@ -255,16 +257,21 @@ def _standing(known: Sequence[Activation], end: int) -> Iterator[Kpi]:
     )  # fmt: skip
 
 
-def _levels(counted: Sequence[Activation]) -> Iterator[Kpi]:
+def _share(name: str, value: float, limit: float | None, meaning: str, *, is_enough: bool) -> Kpi:
+    """Of a few activations a share says nothing, so it meets or misses no limit."""
+    met = None if limit is None or not is_enough else value <= limit
+    return Kpi(name, value, limit, "%", met, meaning)
+
+
+def _levels(counted: Sequence[Activation], *, is_enough: bool) -> Iterator[Kpi]:
     counts = Counter(each.level for each in counted)
     limits = {Level.CRITICAL: 15.0, Level.FATAL: 5.0}
     for level in Level:
         limit, value = limits.get(level), _percent(counts[level], len(counted))
-        yield Kpi(
+        yield _share(
             f"share_{level.lower()}",
             value,
             limit,
-            "%",
-            None if limit is None else value <= limit,
             "share of this level; low, medium and high are about 80, 15 and 5 %",
+            is_enough=is_enough,
         )

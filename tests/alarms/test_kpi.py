@@ -129,9 +129,12 @@ def test_what_stands_at_the_end() -> None:
 
 
 def test_levels_have_shares() -> None:
-    levels = [Level.INFO] * 2 + [Level.WARNING] * 5 + [Level.CRITICAL] * 2 + [Level.FATAL]
+    ten = [Level.INFO] * 2 + [Level.WARNING] * 5 + [Level.CRITICAL] * 2 + [Level.FATAL]
+    few = report([_active(n * 60, level=level) for n, level in enumerate(ten)], START, START + HOUR)
+    assert [few[f"share_{level.lower()}"].met for level in Level] == [None] * 4
+    levels = ten * 10
     found = report(
-        [_active(n * 60, level=level) for n, level in enumerate(levels)], START, START + HOUR
+        [_active(n * 30, level=level) for n, level in enumerate(levels)], START, START + HOUR
     )
     shares = [found[f"share_{level.lower()}"] for level in Level]
     assert [kpi.value for kpi in shares] == [20, 50, 20, 10]
