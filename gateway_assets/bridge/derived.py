@@ -1,4 +1,4 @@
-"""Views of points, logs and events under the names and columns that other systems have for them.
+"""Views of points, logs, events and alerts under names and columns of other systems.
 
 DuckDB cannot turn a condition on a computed time into one on the integers below. So a statement is
 planned as if such a view were a table of its own; what it needs of that is said in columns and
@@ -37,7 +37,9 @@ class Column(NamedTuple):
 
 
 class Derived(NamedTuple):
-    """A view of ``base``, a table of points.db: its rows of some measurements, or all."""
+    """A view of ``base``, a table of points or of the registry: its rows of some measurements, or
+    all.
+    """
 
     name: str
     base: str
@@ -90,8 +92,8 @@ class Derived(NamedTuple):
 
 def derived_of(settings: Settings, declared: Sequence[Declared]) -> dict[str, Derived]:
     """The views that there are; a declared table of the same name goes before one."""
-    points = settings.points_database.resolve()
-    there = {one.name for one in declared if one.database.resolve() == points}
+    ours = {settings.points_database.resolve(), settings.registry_database.resolve()}
+    there = {one.name for one in declared if one.database.resolve() in ours}
     taken = {one.name.lower() for one in declared}
     return {one.name: one for one in DERIVED if one.base in there and one.name.lower() not in taken}
 
@@ -183,6 +185,19 @@ DERIVED = (
                 Column(name, name)
                 for name in ("device_id", "event_type", "event_data", "severity", "tags")
             ),
+        ),
+    ),
+    Derived(
+        "alert_events",
+        "alert_history",
+        "Times that a rule was in alarm. `duration` in seconds, NULL while it lasts.",
+        (
+            Column("time", "fired_at"),
+            *(Column(name, name) for name in ("rule_id", "device_id", "tag_id", "level", "status")),
+            Column("triggered_value", "triggered_value"),
+            Column("threshold_value", "threshold_value"),
+            Column("duration", "duration", "duration / 1000", Kind.REAL),
+            Column("message", "message"),
         ),
     ),
 )
