@@ -30,5 +30,6 @@ The engine:
 ``operate``         what operators do, with who, when and why
 ``standing``        what stands in alarm
 ``activations``     steps as activations, for the figures
+``as_sql``          a rule's condition as a question over points
 ``simulate``        when a rule would have fired
 """

@@ -20,7 +20,7 @@ from gateway_assets.cli.registered import (
     writing,
     yes_option,
 )
-from gateway_assets.cli.rules_simulate import simulate
+from gateway_assets.cli.rules_simulate import simulate, sql
 from gateway_assets.cli.show import as_json, print_json
 from gateway_assets.registry.durations import duration_text
 from gateway_assets.registry.entries import RuleEntry
@@ -255,4 +255,5 @@ def _condition(row: dict[str, Any]) -> str:
     return f"{row['op']} {row['threshold_value']:g}"
 
 
-rules.add_command(simulate)
+for _command in (simulate, sql):
+    rules.add_command(_command)

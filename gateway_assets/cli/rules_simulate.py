@@ -1,4 +1,4 @@
-"""``gateway rules simulate``: when a rule would have fired, and when with other settings."""
+"""``gateway rules simulate`` and ``sql``: a rule over the points of the past."""
 
 from __future__ import annotations
 
@@ -46,3 +46,19 @@ def simulate(
     from gateway_assets.cli.simulated_rules import print_simulated
 
     print_simulated(settings, which, given, (since, until), as_json=as_json)
+
+
+@click.command()
+@click.argument("which", metavar="RULE")
+@click.pass_obj
+def sql(settings: Settings, which: str) -> None:
+    """Print the condition of a rule as SQL over its points, a statement for each series.
+
+    \b
+    Examples:
+      gateway rules sql "steam hot"
+      gateway query "$(gateway rules sql 'steam hot' | head -1)"
+    """
+    from gateway_assets.cli.simulated_rules import print_sql
+
+    print_sql(settings, which)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from gateway_assets.alarms.as_sql import rule_sql
 from gateway_assets.alarms.history import moment
 from gateway_assets.alarms.kpi import Report, report
 from gateway_assets.alarms.rule import Rule
@@ -21,6 +22,17 @@ from gateway_assets.registry.opened import opened_registry
 from gateway_assets.settings import Settings
 
 _SHOWN = 20
+
+
+def print_sql(settings: Settings, which: str) -> None:
+    with opened_registry(settings) as registry, registry.reading() as session:
+        looks_at = scoped(session, find_rule(session, which))
+    with open_points(settings.points_database) as points:
+        series = [one for one in series_after(points, 0) if looks_at.holds(one)]
+    for one in series:
+        click.echo(rule_sql(looks_at.rule, one.id))
+    if not series:
+        click.echo(f"no series of points matches rule {which}", err=True)
 
 
 def print_simulated(
