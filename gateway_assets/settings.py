@@ -131,6 +131,12 @@ class Settings(BaseSettings):
         description="PostgreSQL that keeps devices, rules and users, such as "
         "postgresql+psycopg://user@host/gateway; without one it is gateway.db.",
     )
+    device_offline_seconds: int = Field(
+        300,
+        ge=60,
+        le=86_400,
+        description="Silence after which a device is Offline; at least three of its scan rates.",
+    )
     shelve_max_hours: Hours = Field(8, description="For how long an alarm may be shelved at most.")
     registry_snapshot_cron: str = Field(
         "7 * * * *",

@@ -27,6 +27,7 @@ The engine:
 ``history``         the rows that people see
 ``record``          all of that, with the notifications, in one transaction
 ``wording``         what an alarm says
+``presence``        which devices are there, by their points
 ``operate``         what operators do, with who, when and why
 ``standing``        what stands in alarm
 ``activations``     steps as activations, for the figures

@@ -20,7 +20,7 @@ from gateway_assets.cli.registered import (
     writing,
     yes_option,
 )
-from gateway_assets.cli.show import as_json
+from gateway_assets.cli.show import as_json, print_json
 from gateway_assets.registry.entries import DeviceEntry
 from gateway_assets.registry.words import DeviceStatus, Protocol
 from gateway_assets.settings import Settings
@@ -31,7 +31,7 @@ _device = click.argument("which", metavar="DEVICE")
 
 @click.group()
 def devices() -> None:
-    """Devices: list, show, add, edit, delete, restore. DEVICE is a name or an id."""
+    """Devices: list, show, add, edit, status, delete, restore. DEVICE is a name or an id."""
 
 
 @devices.command("list")
@@ -118,6 +118,32 @@ def edit(settings: Settings, which: str, given: dict[str, Any], as_json: bool) -
     with writing(settings) as (session, actor):
         fields = edit_device(session, actor, which, **given)
     print_changes("device", which, fields, as_json=as_json)
+
+
+@devices.command()
+@_device
+@click.argument("now", type=click.Choice([str(one) for one in DeviceStatus]), metavar="STATUS")
+@as_json
+@click.pass_obj
+def status(settings: Settings, which: str, now: str, as_json: bool) -> None:
+    """Say how a device is doing: Maintenance or Error stay until Unknown is said.
+
+    Otherwise the service tells by its points: Online while they come, then Offline
+    (device_offline_seconds).
+
+    \b
+    Examples:
+      gateway devices status plc-1 Maintenance
+      gateway devices status plc-1 Unknown
+    """
+    from gateway_assets.registry.change_devices import set_device_status
+
+    with writing(settings) as (session, actor):
+        is_changed = set_device_status(session, actor, which, DeviceStatus(now))
+    if as_json:
+        print_json({"device": which, "status": now, "changed": is_changed})
+        return
+    click.echo(f"device {which} is {now}{'' if is_changed else ' already'}")
 
 
 @devices.command()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import case, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from gateway_assets.registry.alerts import AlertRule
@@ -25,6 +25,7 @@ from gateway_assets.registry.devices import Device, Tag
 from gateway_assets.registry.entries import DeviceEntry
 from gateway_assets.registry.find import find, find_deleted, is_living, must_be_free
 from gateway_assets.registry.model import utc_now
+from gateway_assets.registry.types import Moment
 from gateway_assets.registry.users import AuditLog
 from gateway_assets.registry.words import DeviceStatus, Protocol
 
@@ -133,18 +134,38 @@ def restore_device(session: Session, actor: Actor, which: str) -> Deleted:
     return done
 
 
-def set_device_status(
-    session: Session, which: str, status: DeviceStatus, last_seen: datetime | None = None
-) -> None:
-    """Note how a device is doing, and when it was seen (with its zone): never earlier than before.
+def set_device_status(session: Session, actor: Actor, which: str, status: DeviceStatus) -> bool:
+    """Say how a device is doing; gives whether it was not so before. Maintenance and Error stay
+    until somebody says otherwise, the others until its points tell (``presence``).
 
-    It is no change of the device and not audited. Raises RegistryError.
+    ``updated_at`` stays, because it is no change of the device. Raises RegistryError.
     """
     device = find(session, Device, which, lock=True)
-    device.status = status
-    if last_seen and (device.last_seen is None or last_seen > device.last_seen):
-        device.last_seen = last_seen
+    before = device.status
+    if before is status:
+        return False
+    note_presence(session, device.id, before, status, None)
+    audited(session, actor, device, "status", {"fields": {"status": [before, status]}})
     session.flush()
+    return True
+
+
+def note_presence(
+    session: Session, id_: str, was: DeviceStatus, status: DeviceStatus, seen: datetime | None
+) -> None:
+    """Note how a device is doing, unless it is not as it ``was`` any more, and when it was last
+    seen, never earlier than before. It is no change of the device, and not audited.
+    """
+    values: dict[str, Any] = {"status": status, "updated_at": Device.updated_at}
+    if seen is not None:
+        is_later = or_(Device.last_seen.is_(None), Device.last_seen < seen)
+        values["last_seen"] = case((is_later, literal(seen, Moment)), else_=Device.last_seen)
+    session.execute(
+        update(Device)
+        .where(Device.id == id_, Device.status == was, Device.deleted_at.is_(None))
+        .values(values)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def disable_rules(session: Session, actor: Actor, looking: Any) -> list[AlertRule]:

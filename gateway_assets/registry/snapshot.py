@@ -1,7 +1,8 @@
 """All that the registry holds at one instant, row by row, for its history.
 
 Left out are secrets, logs and sessions, what was softly deleted, and columns that change by
-themselves and are nobody's doing, such as when a device was last seen.
+themselves and are nobody's doing, such as when a device was last seen and how it is
+doing.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ ENTITIES: tuple[type[Model], ...] = (
 NAMES = tuple(entity.__tablename__ for entity in ENTITIES)
 _SECRET = {"password_hash", "token_hash"}
 _RESTLESS = {"updated_at", "last_seen", "last_login", "last_used", "failed_login_attempts"}
+_RESTLESS_OF = {"devices": {"status"}}  # its points tell, to the second
 _ROWS = 1_000  # fetched at a time
 
 
@@ -65,7 +67,8 @@ def entries(registry: Registry) -> Iterator[Entry]:
 
 
 def _entries_of(session: Session, table: Table) -> Iterator[Entry]:
-    columns = [column for column in table.columns if column.name not in _SECRET | _RESTLESS]
+    left_out = _SECRET | _RESTLESS | _RESTLESS_OF.get(table.name, set())
+    columns = [column for column in table.columns if column.name not in left_out]
     query = select(*columns)
     if "deleted_at" in table.columns:
         query = query.where(table.c.deleted_at.is_(None))

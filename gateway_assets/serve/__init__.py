@@ -24,7 +24,7 @@ drop what any answer of the 400s refuses.
 ``named``       headers that every answer has
 ``counts``      what the service counts of itself
 ``loader``      the process beside it that loads and rolls up
-``alarms``      the process beside it that evaluates alarms and tells people
+``alarms``      the process beside it: evaluates alarms, tells people, notes which devices are there
 ``keeper``      these processes, started again whenever they end
 ``run``         all of it, until it is told to stop
 """

@@ -1,4 +1,5 @@
-"""The process beside the service that evaluates alarms, and sends what is to be told.
+"""The process beside the service that evaluates alarms, sends what is to be told, and notes which
+devices are there.
 
 It costs nothing until there is a registry. Sending waits for other servers, so it has a thread of
 its own.
@@ -12,9 +13,11 @@ from collections.abc import Callable
 
 from gateway_assets.errors import GatewayError
 from gateway_assets.hot.store import translated
+from gateway_assets.points.schema import open_points
 from gateway_assets.settings import Settings
 
 SECONDS = 0.25  # between two looks; one that finds nothing costs a question to each database
+PRESENCE_SECONDS = 10.0
 AFTER_ERROR_SECONDS = 5.0
 _IDLE_SECONDS = 2.0
 
@@ -36,11 +39,13 @@ def run_alarms(settings: Settings, say: Callable[[str], None], stopped: Callable
 
 def _run(settings: Settings, say: Callable[[str], None], stopped: Callable[[], bool]) -> None:
     # SQLAlchemy takes a third of a second and forty megabytes, which a host without rules keeps.
+    from gateway_assets.alarms.presence import note_presences  # noqa: PLC0415
     from gateway_assets.alarms.run import held_engine  # noqa: PLC0415
     from gateway_assets.notify.deliver import deliver_forever  # noqa: PLC0415
 
     told: dict[str, str] = {}
-    with held_engine(settings) as engine:
+    due = 0.0
+    with held_engine(settings) as engine, open_points(settings.points_database) as points:
         stop = threading.Event()
         sender = threading.Thread(
             target=deliver_forever, args=(engine.registry, settings, stop), name="notify"
@@ -50,6 +55,9 @@ def _run(settings: Settings, say: Callable[[str], None], stopped: Callable[[], b
             while not stopped():
                 with translated(settings.points_database):
                     engine.run()
+                    if time.monotonic() >= due:
+                        note_presences(settings, engine.registry, points)
+                        due = time.monotonic() + PRESENCE_SECONDS
                 for rule, why in engine.wrong_rules.items():
                     if told.get(rule) != why:
                         say(f"error: {why}")

@@ -26,6 +26,7 @@ from gateway_assets.registry.change_devices import (
     edit_device,
     find_device,
     list_devices,
+    note_presence,
     restore_device,
     set_device_status,
 )
@@ -356,12 +357,25 @@ def test_drivers(registry: Registry) -> None:
         assert list_drivers(session) == []
 
 
+def test_how_a_device_is_doing_is_said_and_audited(plant: Registry) -> None:
+    with plant.writing() as session:
+        before = find_device(session, "PLC-1").updated_at
+        assert set_device_status(session, ANN, "PLC-1", DeviceStatus.MAINTENANCE)
+        assert not set_device_status(session, ANN, "PLC-1", DeviceStatus.MAINTENANCE)
+    with plant.reading() as session:
+        row = find_device(session, "PLC-1")
+        assert (row.status, row.updated_at) == (DeviceStatus.MAINTENANCE, before)
+        told = session.scalars(select(AuditLog).where(AuditLog.action == "device.status")).all()
+    assert [one.details["fields"] for one in told] == [{"status": ["Unknown", "Maintenance"]}]
+
+
 def test_a_device_is_never_seen_earlier_than_before(plant: Registry) -> None:
     with plant.writing() as session:
         id_ = find_device(session, "PLC-1").id
-        set_device_status(session, "PLC-1", DeviceStatus.ONLINE, NOON)
-        set_device_status(session, id_, DeviceStatus.ERROR, NOON - timedelta(hours=1))
-        set_device_status(session, id_, DeviceStatus.OFFLINE)
+        note_presence(session, id_, DeviceStatus.UNKNOWN, DeviceStatus.ONLINE, NOON)
+        note_presence(
+            session, id_, DeviceStatus.ONLINE, DeviceStatus.OFFLINE, NOON - timedelta(hours=1)
+        )
     with plant.reading() as session:
         row = find_device(session, id_)
         assert (row.status, row.last_seen) == (DeviceStatus.OFFLINE, NOON)

@@ -80,11 +80,11 @@ def test_the_state_of_every_moment(registry: Registry, registry_settings: Settin
 def test_a_quiet_registry_lands_nothing(registry: Registry, registry_settings: Settings) -> None:
     added(registry, device(), rule())
     assert taken(registry_settings).number == 1
-    set_device(registry, "PLC-1", last_seen=datetime.now(UTC))
+    set_device(registry, "PLC-1", last_seen=datetime.now(UTC), status=DeviceStatus.ONLINE)
     again = taken(registry_settings)
     assert (again.number, again.files, again.changes) == (0, [], {})
     assert again.rows == {"devices": 1, "alert_rules": 1}
-    set_device(registry, "PLC-1", status=DeviceStatus.ONLINE)
+    set_device(registry, "PLC-1", enabled=False)
     assert taken(registry_settings).number == 2
 
 
