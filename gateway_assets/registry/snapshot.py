@@ -1,8 +1,8 @@
 """All that the registry holds at one instant, row by row, for its history.
 
-Left out are secrets, logs and sessions, what was softly deleted, and columns that change by
-themselves and are nobody's doing, such as when a device was last seen and how it is
-doing.
+Left out are secrets, also those in configurations, logs and sessions, what was softly deleted, and
+columns that change by themselves and are nobody's doing, such as when a device was last seen and
+how it is doing.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from gateway_assets.model import is_unicode
 from gateway_assets.registry import alerts, devices, users
 from gateway_assets.registry.database import Registry
+from gateway_assets.registry.hidden import shown
 from gateway_assets.registry.model import Model
 from gateway_assets.registry.types import written
 
@@ -81,7 +82,8 @@ def _entries_of(session: Session, table: Table) -> Iterator[Entry]:
 def _entry(table: Table, row: Mapping[str, Any]) -> Entry:
     key = "/".join(str(row[column.name]) for column in table.primary_key.columns)
     name = row.get("name") or row.get("username")
-    return Entry(table.name, key, name, canonical(row))
+    without_secrets = {column: shown(value, column) for column, value in row.items()}
+    return Entry(table.name, key, name, canonical(without_secrets))
 
 
 def canonical(value: Any) -> str:

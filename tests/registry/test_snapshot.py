@@ -118,6 +118,15 @@ def test_secrets_and_the_deleted_stay_out(registry: Registry, registry_settings:
     assert taken(registry_settings).changes["alert_rules"] == {"removed": 1}
 
 
+def test_the_history_has_no_secret_of_a_configuration(registry: Registry) -> None:
+    added(registry, device(config={"password": "hush", "unit": 3}, endpoint="mqtt://me:hush@h"))
+    config = {"url": "https://hook.example/T/hush"}
+    added(registry, Channel(name="hook", type=ChannelType.WEBHOOK, config=config))
+    contents = [entry.content for entry in entries(registry)]
+    assert "hush" not in str(contents)
+    assert '"unit":3' in contents[0]
+
+
 def test_what_was_not_loaded_is_not_told_twice(
     registry: Registry, registry_settings: Settings
 ) -> None:
