@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from gateway_assets.alarms.scope import (
@@ -36,10 +36,7 @@ class Pairs:
         """Read the rules again where something changed; whether it did. Then, and when new series
         have come, ``of_series`` is as it has to be.
         """
-        seen = [
-            tuple(session.execute(select(func.count(), func.max(kind.updated_at))).one())
-            for kind in (AlertRule, Device, Tag)
-        ]
+        seen = [_standing(session, kind) for kind in (AlertRule, Device, Tag)]
         changed = seen != self._seen
         if changed:
             found = rules_of(session)
@@ -60,3 +57,13 @@ class Pairs:
     def _match(self, series: Iterable[Series]) -> None:
         for rule, one in matches(self.rules.values(), series):
             self.of_series.setdefault(one.id, []).append(rule)
+
+
+def _standing(session: Session, kind: type[AlertRule | Device | Tag]) -> tuple[object, ...]:
+    """Another one after every change. PostgreSQL dates rows by the begin of their transaction, so
+    one that commits late is not the newest, but it moves the sum.
+    """
+    moved: ColumnElement[object] = func.max(kind.updated_at)
+    if session.get_bind().dialect.name == "postgresql":
+        moved = func.sum(func.extract("epoch", kind.updated_at))
+    return tuple(session.execute(select(func.count(), moved)).one())

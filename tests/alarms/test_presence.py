@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import select, update
 
 from gateway_assets.alarms.pairs import Pairs
 from gateway_assets.alarms.presence import note_presences
+from gateway_assets.registry.alerts import AlertRule
 from gateway_assets.registry.devices import Device
 from gateway_assets.registry.words import DeviceStatus
 from tests.alarms.plant import SECOND, STARTED, T0, Plant
@@ -83,3 +85,21 @@ def test_rules_are_not_read_again_because_points_come(plant: Plant) -> None:
     assert noted(plant, 11) == 1
     with plant.registry.reading() as session:
         assert not pairs.renew(session, plant.points)
+
+
+def test_a_change_that_commits_late_is_seen(plant: Plant) -> None:
+    """PostgreSQL dates a row by the begin of its transaction, which others may overtake."""
+    if not plant.registry.is_postgres:
+        pytest.skip("transactions of SQLite that write do not overtake each other")
+    late, early = plant.rule(name="late", metric="a"), plant.rule(name="early", metric="b")
+    pairs = Pairs()
+    with plant.registry.writing() as slow:
+        slow.execute(update(AlertRule).where(AlertRule.id == late).values(threshold_value=1.0))
+        with plant.registry.writing() as session:
+            changed = update(AlertRule).where(AlertRule.id == early)
+            session.execute(changed.values(threshold_value=2.0))
+        with plant.registry.reading() as session:
+            assert pairs.renew(session, plant.points)
+    with plant.registry.reading() as session:
+        assert pairs.renew(session, plant.points)
+    assert pairs.rules[late].rule.threshold == 1.0
