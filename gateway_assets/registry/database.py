@@ -88,6 +88,8 @@ class Registry:
             if error.orig.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
                 return Busy(told, hint="another process writes; try again later")
             return RegistryError(told, hint=_STATUS)
+        if getattr(error.orig, "sqlstate", None) in _IN_EACH_OTHERS_WAY:
+            return Busy(told, hint="another process changes the same; try again")
         return RegistryUnavailable(told, hint="is the server up? see GATEWAY_REGISTRY_URL")
 
     def close(self) -> None:
@@ -95,6 +97,9 @@ class Registry:
 
 
 _STATUS = "see: gateway registry status"
+# Serialization failure, deadlock, lock not available:
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_IN_EACH_OTHERS_WAY = {"40001", "40P01", "55P03"}
 
 
 def _url(settings: Settings) -> URL:
@@ -103,7 +108,7 @@ def _url(settings: Settings) -> URL:
     hint = "postgresql+psycopg://user@host/database, or nothing for SQLite"
     try:
         url = make_url(settings.registry_url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number
         raise ConfigError("registry_url is no URL of a database", hint=hint) from None
     if url.drivername not in {"postgresql", "postgres", "postgresql+psycopg"}:
         raise ConfigError(f"registry_url: {url.drivername} is not known", hint=hint)
@@ -111,7 +116,10 @@ def _url(settings: Settings) -> URL:
 
 
 def _postgres(url: URL) -> Engine:
-    options = {"connect_timeout": _CONNECT_SECONDS, "options": "-c timezone=UTC"}
+    """What the URL says of the session, such as a schema to search, is kept."""
+    given = url.query.get("options", "")
+    said = given if isinstance(given, str) else " ".join(given)
+    options = {"connect_timeout": _CONNECT_SECONDS, "options": f"{said} -c timezone=UTC".strip()}
     return create_engine(url, connect_args=options, pool_size=4, pool_pre_ping=True)
 
 

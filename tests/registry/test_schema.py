@@ -11,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import select, text
 
-from gateway_assets.errors import ConfigError, RegistryError, RegistryUnavailable
+from gateway_assets.errors import Busy, ConfigError, RegistryError, RegistryUnavailable
 from gateway_assets.registry.alerts import Alert, AlertRule
 from gateway_assets.registry.database import Registry
 from gateway_assets.registry.devices import Device, Tag
@@ -26,7 +26,7 @@ from gateway_assets.registry.words import (
     Protocol,
     TagType,
 )
-from gateway_assets.settings import load_settings
+from gateway_assets.settings import Settings, load_settings
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
@@ -286,7 +286,9 @@ def test_how_a_device_is_doing_is_no_change_of_it(registry: Registry) -> None:
         assert (found.status, found.updated_at) == (DeviceStatus.ONLINE, NOON)
 
 
-@pytest.mark.parametrize("url", ["mysql://x/y", "postgresql+asyncpg://x/y", "nonsense"])
+@pytest.mark.parametrize(
+    "url", ["mysql://x/y", "postgresql+asyncpg://x/y", "nonsense", "postgresql://h:abc/d"]
+)
 def test_urls_of_something_else(url: str) -> None:
     with pytest.raises(ConfigError, match="registry_url"):
         Registry(load_settings(registry_url=url))
@@ -298,3 +300,44 @@ def test_a_server_that_is_not_there(tmp_path: Any) -> None:
     with pytest.raises(RegistryUnavailable) as raised:
         standing(registry)
     assert "secret" not in str(raised.value)
+
+
+def test_a_schema_of_the_url_is_searched(registry_settings: Settings) -> None:
+    if not registry_settings.registry_url:
+        pytest.skip("SQLite has one schema")
+    options = "&options=-csearch_path%3Delsewhere"
+    url = registry_settings.registry_url + options
+    elsewhere = Registry(registry_settings.model_copy(update={"registry_url": url}))
+    with elsewhere.writing() as session:
+        session.execute(text("CREATE SCHEMA elsewhere"))
+        assert session.scalar(text("SELECT current_schema()")) == "elsewhere"
+        assert session.scalar(text("SHOW timezone")) == "UTC"
+    elsewhere.close()
+
+
+def test_who_is_in_the_way_of_another_may_try_again(registry: Registry) -> None:
+    if not registry.is_postgres:
+        pytest.skip("in SQLite one waits for the other")
+    added(registry, device(name="one"), device(name="two"))
+    held = threading.Barrier(2, timeout=30)
+    failed: list[Exception] = []
+
+    def change(*names: str) -> None:
+        try:
+            with registry.writing() as session:
+                for place in names:
+                    session.execute(select(Device).where(Device.name == place).with_for_update())
+                    if place == names[0]:
+                        held.wait()
+        except Exception as error:  # noqa: BLE001
+            failed.append(error)
+
+    threads = [threading.Thread(target=change, args=names) for names in ORDERS]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [type(one) for one in failed] == [Busy]
+
+
+ORDERS = (("one", "two"), ("two", "one"))
