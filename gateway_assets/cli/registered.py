@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gateway_assets.cli.show import print_grid, print_json, to_json
+from gateway_assets.errors import GatewayError, RegistryError, UsageError
 from gateway_assets.registry.durations import duration_text
 from gateway_assets.registry.entries import DURATIONS
 from gateway_assets.settings import Settings
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from gateway_assets.registry.audit import Actor
     from gateway_assets.registry.change import Deleted
+    from gateway_assets.registry.database import Registry
 
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask on a terminal.")
 deleted_option = click.option("--deleted", is_flag=True, help="Those that are deleted instead.")
@@ -42,12 +44,43 @@ def reading(settings: Settings) -> Iterator[Session]:
 
 @contextmanager
 def writing(settings: Settings) -> Iterator[tuple[Session, Actor]]:
-    """A transaction that changes the registry, and who does that."""
+    """A transaction that changes the registry, and who does that; a refusal is in the audit."""
     from gateway_assets.registry.audit import this_host
     from gateway_assets.registry.opened import opened_registry
 
-    with opened_registry(settings) as registry, registry.writing() as session:
-        yield session, this_host()
+    actor = this_host()
+    with (
+        opened_registry(settings) as registry,
+        refusals_recorded(registry, actor),
+        registry.writing() as session,
+    ):
+        yield session, actor
+
+
+@contextmanager
+def refusals_recorded(registry: Registry, actor: Actor) -> Iterator[None]:
+    """Note why this command was refused, in a transaction of its own, and let the error pass."""
+    from gateway_assets.registry.audit import record
+    from gateway_assets.registry.hidden import shown
+
+    try:
+        yield
+    except (RegistryError, UsageError) as error:
+        if not error.transient:
+            why = shown(error.message, "message")
+            # Who may not write can not write that either; the reason is told all the same.
+            with suppress(GatewayError), registry.writing() as session:
+                record(session, actor, _command(), error=why)
+        raise
+
+
+def _command() -> str:
+    """The command that runs, such as ``devices.add``."""
+    names, context = [], click.get_current_context()
+    while context.parent is not None:
+        names.append(context.info_name or "")
+        context = context.parent
+    return ".".join(reversed(names))
 
 
 def sure(question: str, *, yes: bool) -> None:

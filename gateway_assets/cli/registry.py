@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway_assets.cli.registered import difference_text, print_rows, sure, text_of, yes_option
+from gateway_assets.cli.registered import (
+    difference_text,
+    print_rows,
+    refusals_recorded,
+    sure,
+    text_of,
+    yes_option,
+)
 from gateway_assets.cli.registry_history import as_of, history, mirror, snapshot
 from gateway_assets.cli.show import as_json, print_grid, print_json, size
 from gateway_assets.errors import UsageError
@@ -146,7 +153,9 @@ def import_(
         is_done = not dry_run and any(counts[what] for what in counts if what != "keep")
         if is_done:
             sure("Do that?", yes=yes or as_json)
-            apply(opened, this_host(), document, changes, prune=prune)
+            actor = this_host()
+            with refusals_recorded(opened, actor):
+                apply(opened, actor, document, changes, prune=prune)
     if as_json:
         rows = [_row(one) for one in changes if one.action != "keep"]
         print_json({"counts": counts, "changes": rows, "done": is_done})

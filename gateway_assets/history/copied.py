@@ -19,6 +19,7 @@ from gateway_assets.errors import RegistryError
 from gateway_assets.hot.sql import Fragment, quoted, sql
 from gateway_assets.registry.alerts import Alert, Transition
 from gateway_assets.registry.model import Model
+from gateway_assets.registry.upgrade import COPY_PROGRESS
 from gateway_assets.registry.users import AuditLog
 from gateway_assets.tiers.catalog import has_table
 
@@ -27,9 +28,8 @@ COPIED: tuple[tuple[Table, str], ...] = tuple(
     (Model.metadata.tables[model.__tablename__], time)
     for model, time in ((Alert, "fired_at"), (Transition, "event_ns"), (AuditLog, "created_at"))
 )
-PROGRESS = "registry_mirror"
 _PROGRESS_DDL = f"""
-CREATE TABLE IF NOT EXISTS {PROGRESS} (
+CREATE TABLE IF NOT EXISTS {COPY_PROGRESS} (
     table_name TEXT PRIMARY KEY, server TEXT NOT NULL, horizon INTEGER NOT NULL,
     refreshed_at INTEGER NOT NULL
 )
@@ -59,7 +59,7 @@ def create(connection: sqlite3.Connection) -> None:
             add = f"ALTER TABLE {quoted(table.name)} ADD COLUMN {_column_ddl(column)}"
             connection.execute(add)
         if added:  # older rows may have values in it: they are all read again
-            connection.execute(f"DELETE FROM {PROGRESS} WHERE table_name = ?", (table.name,))
+            connection.execute(f"DELETE FROM {COPY_PROGRESS} WHERE table_name = ?", (table.name,))
         for index in table.indexes:
             made = CreateIndex(index, if_not_exists=True).compile(dialect=_DIALECT)
             connection.execute(str(made))

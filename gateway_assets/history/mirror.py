@@ -22,11 +22,12 @@ from gateway_assets import clock
 from gateway_assets.errors import Busy, UsageError
 from gateway_assets.files.appear import make_directory
 from gateway_assets.files.lock import exclusive
-from gateway_assets.history.copied import COPIED, PROGRESS, Raw, as_raw, create, key_of, keys
+from gateway_assets.history.copied import COPIED, Raw, as_raw, create, key_of, keys
 from gateway_assets.history.late import Archived, bring_back
 from gateway_assets.hot.sql import Fragment, quoted, sql
 from gateway_assets.hot.store import BUSY_SECONDS, translated, writing
 from gateway_assets.registry.opened import opened_registry
+from gateway_assets.registry.upgrade import COPY_PROGRESS
 from gateway_assets.settings import Settings
 
 ROWS = 1_000  # read and written at a time
@@ -96,7 +97,7 @@ def _refresh(
         batches.take(rows)
     with writing(copy):
         copy.execute(
-            f"INSERT OR REPLACE INTO {PROGRESS} VALUES (?, ?, ?, ?)",
+            f"INSERT OR REPLACE INTO {COPY_PROGRESS} VALUES (?, ?, ?, ?)",
             (table.name, *now, clock.now()),
         )
     seconds = time.monotonic() - started
@@ -119,7 +120,7 @@ def _seen_now(session: Session, table: Table) -> _Seen:
 
 
 def _seen_before(copy: sqlite3.Connection, table: Table) -> _Seen | None:
-    query = f"SELECT server, horizon FROM {PROGRESS} WHERE table_name = ?"
+    query = f"SELECT server, horizon FROM {COPY_PROGRESS} WHERE table_name = ?"
     row = copy.execute(query, (table.name,)).fetchone()
     return _Seen(*row) if row else None
 

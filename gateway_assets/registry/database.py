@@ -80,7 +80,9 @@ class Registry:
         except OperationalError as error:
             raise self._operational(error) from error
         except DBAPIError as error:
-            raise RegistryError(f"{self.place}: {_told(error)}", hint=_STATUS) from error
+            denied = getattr(error.orig, "sqlstate", None) == _DENIED
+            hint = _GRANT if denied else _STATUS
+            raise RegistryError(f"{self.place}: {_told(error)}", hint=hint) from error
 
     def _operational(self, error: OperationalError) -> Exception:
         told = f"{self.place}: {_told(error)}"
@@ -97,6 +99,8 @@ class Registry:
 
 
 _STATUS = "see: gateway registry status"
+_GRANT = "grant that to the user of registry_url, or name another"
+_DENIED = "42501"
 # Serialization failure, deadlock, lock not available:
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _IN_EACH_OTHERS_WAY = {"40001", "40P01", "55P03"}

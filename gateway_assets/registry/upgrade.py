@@ -12,12 +12,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from gateway_assets.errors import RegistryError
 from gateway_assets.registry.database import Registry
 
 _HERE = Path(__file__).parent / "migrations"
+COPY_PROGRESS = "registry_mirror"  # a table of what is only a copy of logs: see ``history.mirror``
 _LOCK = 0x6761_7465  # of PostgreSQL, for upgrades only
 
 
@@ -30,9 +31,14 @@ class Standing(NamedTuple):
 
 
 def standing(registry: Registry) -> Standing:
-    """Raises RegistryError for a registry of a later release than this one."""
+    """Raises RegistryError for a registry of a later release than this one, and for a copy."""
     with registry.translated(), registry.connected(writes=False) as connection:
         current = MigrationContext.configure(connection).get_current_revision() or ""
+        if not current and inspect(connection).has_table(COPY_PROGRESS):
+            raise RegistryError(
+                f"{registry.place} is a copy of the logs of a registry in PostgreSQL",
+                hint="name that one: GATEWAY_REGISTRY_URL; for a new registry move the file away",
+            )
     script = ScriptDirectory.from_config(_config())
     known = [one.revision for one in script.walk_revisions()][::-1]
     if current and current not in known:

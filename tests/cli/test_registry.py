@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from gateway_assets.registry.database import Registry
+from gateway_assets.registry.users import AuditLog
 from gateway_assets.settings import Settings
 from tests.cli.test_cli import Gateway, refused
 from tests.cli.test_cli import gateway as gateway  # noqa: PLC0414  the fixture
@@ -36,6 +39,28 @@ def test_the_way_of_a_registry(gateway: Gateway, registry_settings: Settings) ->
     assert (after["revision"], after["missing"]) == (done["revision"], [])
     assert after["rows"]["devices"] == 0
     assert after["size"] > 0
+
+
+def test_what_was_refused_is_in_the_audit(plant: Gateway, registry_settings: Settings) -> None:
+    again = ("devices", "add", "Demo-PLC", "--protocol", "Mqtt", "--endpoint", "mqtt://me:hush@h")
+    refused(plant(*again), 12, "there is a device 'demo-plc' already", "take another name")
+    registry = Registry(registry_settings)
+    with registry.reading() as session:
+        (one,) = session.scalars(select(AuditLog).where(AuditLog.success.is_(False)))
+    registry.close()
+    assert (one.action, one.error_message) == (
+        "devices.add",
+        "there is a device 'demo-plc' already",
+    )
+
+
+def test_a_device_in_maintenance(plant: Gateway) -> None:
+    assert plant("devices", "status", "demo-plc", "Maintenance").out == (
+        "device demo-plc is Maintenance\n"
+    )
+    assert "already" in plant("devices", "status", "demo-plc", "Maintenance").out
+    found = json.loads(plant("devices", "list", "--status", "Maintenance", "--json").out)
+    assert [one["name"] for one in found] == ["demo-plc"]
 
 
 def test_devices(plant: Gateway) -> None:

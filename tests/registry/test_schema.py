@@ -315,6 +315,15 @@ def test_a_schema_of_the_url_is_searched(registry_settings: Settings) -> None:
     elsewhere.close()
 
 
+def test_a_role_without_rights_is_told(registry: Registry) -> None:
+    if not registry.is_postgres:
+        pytest.skip("SQLite has no roles")
+    with pytest.raises(RegistryError, match="grant"), registry.writing() as session:
+        session.execute(text("CREATE ROLE nobody_here"))
+        session.execute(text("SET ROLE nobody_here"))
+        session.execute(select(Device))
+
+
 def test_who_is_in_the_way_of_another_may_try_again(registry: Registry) -> None:
     if not registry.is_postgres:
         pytest.skip("in SQLite one waits for the other")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +15,13 @@ from gateway_assets import clock
 from gateway_assets.archive.engine import ArchiveResult, UniversalArchiver
 from gateway_assets.bridge.bridge import UnifiedQueryBridge
 from gateway_assets.errors import ConfigError, RegistryError, UsageError
+from gateway_assets.history.copied import create
 from gateway_assets.history.mirror import mirror
 from gateway_assets.registry.alerts import Alert, AlertRule, Transition
 from gateway_assets.registry.database import Registry
 from gateway_assets.registry.model import new_id
 from gateway_assets.registry.opened import opened_registry
+from gateway_assets.registry.upgrade import upgrade
 from gateway_assets.registry.users import AuditLog
 from gateway_assets.registry.words import AlertLevel, AlertStatus
 from gateway_assets.settings import Settings, load_settings
@@ -303,3 +306,13 @@ def test_a_registry_in_sqlite_needs_no_copy(registry_settings: Settings) -> None
         pytest.skip("of the other kind")
     with pytest.raises(UsageError, match="nothing to copy"):
         mirror(registry_settings)
+
+
+def test_a_copy_is_never_taken_for_a_registry(tmp_path: Path) -> None:
+    settings = load_settings(data_dir=tmp_path)
+    registry = Registry(settings)
+    with closing(sqlite3.connect(settings.registry_database, isolation_level=None)) as copy:
+        create(copy)
+    with pytest.raises(RegistryError, match=r"is a copy of the logs.*GATEWAY_REGISTRY_URL"):
+        upgrade(registry)
+    registry.close()
