@@ -10,34 +10,25 @@ from __future__ import annotations
 import sqlite3
 import time
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from gateway_assets.alarms.scope import LEAST_GAP_SCANS
-from gateway_assets.registry.change_devices import note_presence
+from gateway_assets.registry.change_devices import Presence, note_presences
 from gateway_assets.registry.database import Registry
 from gateway_assets.registry.devices import Device, Tag
 from gateway_assets.registry.words import DeviceStatus
 from gateway_assets.settings import Settings
 
-# How far ``last_seen`` may be behind while a device is Online: not each point is worth a write.
-# Below the least ``device_offline_seconds``, by which other gateways judge it.
-_WRITTEN = timedelta(seconds=30)
+_WRITTEN_AT_ONCE = 1_000  # others wait for the write lock meanwhile
+# How far ``last_seen`` may be behind, as a part of ``device_offline_seconds``: not each point is
+# worth a write, and other gateways judge the device by it.
+_BEHIND = 1 / 5
 _TOLD_BY_POINTS = {DeviceStatus.ONLINE, DeviceStatus.OFFLINE, DeviceStatus.UNKNOWN}
 
 
-class _Noted(NamedTuple):
-    """What is to be written of a device."""
-
-    id: str
-    was: DeviceStatus
-    status: DeviceStatus
-    seen: datetime
-
-
-def note_presences(
+def renew_presences(
     settings: Settings, registry: Registry, points: sqlite3.Connection, now: int | None = None
 ) -> int:
     """Bring ``status`` and ``last_seen`` of all devices up to ``now`` (ns since 1970); gives how
@@ -48,10 +39,9 @@ def note_presences(
     newest = _newest(points, moment)
     with registry.reading() as session:
         noted = _to_note(session, settings, newest, _datetime(moment))
-    if noted:
+    for start in range(0, len(noted), _WRITTEN_AT_ONCE):
         with registry.writing() as session:
-            for one in sorted(noted):  # always in this order: two gateways never wait in a circle
-                note_presence(session, *one)
+            note_presences(session, noted[start : start + _WRITTEN_AT_ONCE])
     return len(noted)
 
 
@@ -72,7 +62,7 @@ def _newest(points: sqlite3.Connection, now: int) -> dict[str, datetime]:
 
 def _to_note(
     session: Session, settings: Settings, newest: dict[str, datetime], now: datetime
-) -> list[_Noted]:
+) -> list[Presence]:
     scans = (
         select(Tag.device_id, func.max(Tag.scan_rate))
         .where(Tag.deleted_at.is_(None), Tag.enabled, Tag.scan_rate.is_not(None))
@@ -80,20 +70,24 @@ def _to_note(
     )
     slowest = {device: scan or 0 for device, scan in session.execute(scans)}
     devices = select(Device.id, Device.name, Device.status, Device.last_seen)
+    offline = timedelta(seconds=settings.device_offline_seconds)
     noted = []
-    for id_, name, was, before in session.execute(devices.where(Device.deleted_at.is_(None))):
+    # Always in this order: two gateways never wait in a circle.
+    for id_, name, was, before in session.execute(
+        devices.where(Device.deleted_at.is_(None)).order_by(Device.id)
+    ):
         times = [newest.get(name.lower()), newest.get(id_), before]
         seen = max((one for one in times if one is not None), default=None)
         if seen is None:
             continue
         missed = timedelta(milliseconds=LEAST_GAP_SCANS * slowest.get(id_, 0))
-        longest = max(timedelta(seconds=settings.device_offline_seconds), missed)
+        longest = max(offline, missed)
         is_there = now - seen <= longest
         status = DeviceStatus.ONLINE if is_there else DeviceStatus.OFFLINE
         if was not in _TOLD_BY_POINTS:
             status = was
-        if status is not was or before is None or seen - before >= _WRITTEN:
-            noted.append(_Noted(id_, was, status, seen))
+        if status is not was or before is None or seen - before >= offline * _BEHIND:
+            noted.append(Presence(id_, was, status, seen))
     return noted
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import case, literal, or_, select, update
+from sqlalchemy import bindparam, case, or_, select, update
 from sqlalchemy.orm import Session
 
 from gateway_assets.registry.alerts import AlertRule
@@ -144,28 +144,44 @@ def set_device_status(session: Session, actor: Actor, which: str, status: Device
     before = device.status
     if before is status:
         return False
-    note_presence(session, device.id, before, status, None)
+    note_presences(session, [Presence(device.id, before, status)])
+    session.expire(device)
     audited(session, actor, device, "status", {"fields": {"status": [before, status]}})
     session.flush()
     return True
 
 
-def note_presence(
-    session: Session, id_: str, was: DeviceStatus, status: DeviceStatus, seen: datetime | None
-) -> None:
-    """Note how a device is doing, unless it is not as it ``was`` any more, and when it was last
-    seen, never earlier than before. It is no change of the device, and not audited.
+class Presence(NamedTuple):
+    """How a device is doing, unless it is not as it ``was`` any more, and when it was seen."""
+
+    of: str
+    was: DeviceStatus
+    status: DeviceStatus
+    seen: datetime | None = None
+
+
+def note_presences(session: Session, noted: Iterable[Presence]) -> None:
+    """Note how devices are doing, and when they were last seen, never earlier than before. It is no
+    change of the devices, and not audited.
     """
-    values: dict[str, Any] = {"status": status, "updated_at": Device.updated_at}
-    if seen is not None:
-        is_later = or_(Device.last_seen.is_(None), Device.last_seen < seen)
-        values["last_seen"] = case((is_later, literal(seen, Moment)), else_=Device.last_seen)
-    session.execute(
-        update(Device)
-        .where(Device.id == id_, Device.status == was, Device.deleted_at.is_(None))
-        .values(values)
-        .execution_options(synchronize_session=False)
+    # Many at once, as the driver does it: an object each takes a hundred times as long.
+    session.connection().execute(_NOTE, [one._asdict() for one in noted])
+
+
+_SEEN = bindparam("seen", type_=Moment)
+_NOTE = (
+    update(Device)
+    .where(Device.id == bindparam("of"), Device.status == bindparam("was"))
+    .where(Device.deleted_at.is_(None))
+    .values(
+        status=bindparam("status"),
+        last_seen=case(
+            (or_(Device.last_seen.is_(None), Device.last_seen < _SEEN), _SEEN),
+            else_=Device.last_seen,
+        ),
+        updated_at=Device.updated_at,
     )
+)
 
 
 def disable_rules(session: Session, actor: Actor, looking: Any) -> list[AlertRule]:

@@ -39,7 +39,7 @@ def run_alarms(settings: Settings, say: Callable[[str], None], stopped: Callable
 
 def _run(settings: Settings, say: Callable[[str], None], stopped: Callable[[], bool]) -> None:
     # SQLAlchemy takes a third of a second and forty megabytes, which a host without rules keeps.
-    from gateway_assets.alarms.presence import note_presences  # noqa: PLC0415
+    from gateway_assets.alarms.presence import renew_presences  # noqa: PLC0415
     from gateway_assets.alarms.run import held_engine  # noqa: PLC0415
     from gateway_assets.notify.deliver import deliver_forever  # noqa: PLC0415
 
@@ -56,7 +56,7 @@ def _run(settings: Settings, say: Callable[[str], None], stopped: Callable[[], b
                 with translated(settings.points_database):
                     engine.run()
                     if time.monotonic() >= due:
-                        note_presences(settings, engine.registry, points)
+                        renew_presences(settings, engine.registry, points)
                         due = time.monotonic() + PRESENCE_SECONDS
                 for rule, why in engine.wrong_rules.items():
                     if told.get(rule) != why:

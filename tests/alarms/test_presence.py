@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from gateway_assets.alarms.pairs import Pairs
-from gateway_assets.alarms.presence import note_presences
+from gateway_assets.alarms.presence import renew_presences
 from gateway_assets.registry.alerts import AlertRule
 from gateway_assets.registry.devices import Device
 from gateway_assets.registry.words import DeviceStatus
@@ -18,7 +18,7 @@ ONLINE, OFFLINE, UNKNOWN = DeviceStatus.ONLINE, DeviceStatus.OFFLINE, DeviceStat
 
 
 def noted(plant: Plant, at: float) -> int:
-    return note_presences(plant.settings, plant.registry, plant.points, T0 + round(at * SECOND))
+    return renew_presences(plant.settings, plant.registry, plant.points, T0 + round(at * SECOND))
 
 
 def found(plant: Plant) -> dict[str, tuple[DeviceStatus, float | None]]:
@@ -51,8 +51,8 @@ def test_a_device_is_online_while_its_points_come(plant: Plant) -> None:
     assert found(plant)["PLC-1"] == (ONLINE, 700)
     plant.write("PLC-1", [(710, 1.0)])
     assert noted(plant, 711) == 0  # so soon it is not worth a write
-    plant.write("PLC-1", [(730, 1.0)])
-    assert noted(plant, 731) == 1
+    plant.write("PLC-1", [(760, 1.0)])
+    assert noted(plant, 761) == 1
 
 
 def test_what_people_said_stays(plant: Plant) -> None:

@@ -21,12 +21,13 @@ from gateway_assets.registry.change_channels import (
     list_channels,
 )
 from gateway_assets.registry.change_devices import (
+    Presence,
     add_device,
     delete_device,
     edit_device,
     find_device,
     list_devices,
-    note_presence,
+    note_presences,
     restore_device,
     set_device_status,
 )
@@ -372,9 +373,14 @@ def test_how_a_device_is_doing_is_said_and_audited(plant: Registry) -> None:
 def test_a_device_is_never_seen_earlier_than_before(plant: Registry) -> None:
     with plant.writing() as session:
         id_ = find_device(session, "PLC-1").id
-        note_presence(session, id_, DeviceStatus.UNKNOWN, DeviceStatus.ONLINE, NOON)
-        note_presence(
-            session, id_, DeviceStatus.ONLINE, DeviceStatus.OFFLINE, NOON - timedelta(hours=1)
+        seen = NOON, NOON - timedelta(hours=1)
+        note_presences(
+            session,
+            [
+                Presence(id_, DeviceStatus.UNKNOWN, DeviceStatus.ONLINE, seen[0]),
+                Presence(id_, DeviceStatus.ONLINE, DeviceStatus.OFFLINE, seen[1]),
+                Presence(id_, DeviceStatus.ONLINE, DeviceStatus.ERROR),  # it is not Online now
+            ],
         )
     with plant.reading() as session:
         row = find_device(session, id_)
