@@ -81,13 +81,14 @@ def moment(nanoseconds: int) -> datetime:
 
 
 def _open_rows(session: Session, moved: Sequence[Moved]) -> dict[tuple[Key, int], Alert]:
-    wanted = {(one.key, step.occurrence) for one in moved for step in one.steps}
-    series = sorted({key.series for key, occurrence in wanted if occurrence})
+    """The rows that are there already: later occurrences begin with these steps."""
+    wanted = {(one.key, one.before.occurrence) for one in moved if one.before.occurrence}
+    series = sorted({key.series for key, _ in wanted})
+    numbers = sorted({occurrence for _, occurrence in wanted})
     rows: dict[tuple[Key, int], Alert] = {}
     for start in range(0, len(series), AT_ONCE):
         query = select(Alert).where(Alert.series.in_(series[start : start + AT_ONCE]))
-        numbers = {occurrence for _, occurrence in wanted}
-        for row in session.scalars(query.where(Alert.occurrence.in_(sorted(numbers)))):
+        for row in session.scalars(query.where(Alert.occurrence.in_(numbers))):
             rows[Key(row.rule_id, row.series), row.occurrence] = row
     return {name: row for name, row in rows.items() if name in wanted}
 

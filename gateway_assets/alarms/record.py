@@ -12,7 +12,7 @@ from gateway_assets.alarms.history import Moved, by_rule, write_history
 from gateway_assets.alarms.state import RTN_UNACK, STALE, Condition, Reason, Transition
 from gateway_assets.alarms.store import write_states, write_steps
 from gateway_assets.alarms.wording import message
-from gateway_assets.notify.outbox import enqueue
+from gateway_assets.notify.outbox import Telling, enqueue_all
 from gateway_assets.notify.sink import State as Told
 from gateway_assets.registry.alerts import Alert
 from gateway_assets.registry.model import utc_now
@@ -26,25 +26,21 @@ def record(session: Session, settings: Settings, moved: Sequence[Moved]) -> None
         return
     write_steps(session, [(one.key, one.rule, step) for one in stepped for step in one.steps])
     rows = write_history(session, stepped)
-    for one in stepped:
-        for step in one.steps:
-            row = rows.get((one.key, step.occurrence))
-            # Who was told that it is over need not know that its values have stopped.
-            if step.notify and row is not None and not (_is_silence(step) and row.resolved_at):
-                _tell(session, settings, one, step, row)
+    tellings = [
+        _telling(one, step, row)
+        for one in stepped
+        for step in one.steps
+        # Who was told that it is over need not know that its values have stopped.
+        if step.notify
+        and (row := rows.get((one.key, step.occurrence))) is not None
+        and not (_is_silence(step) and row.resolved_at)
+    ]
+    enqueue_all(session, settings, utc_now(), tellings)
 
 
-def _tell(session: Session, settings: Settings, one: Moved, step: Transition, row: Alert) -> None:
-    enqueue(
-        session,
-        row,
-        seq=step.seq,
-        state=_said(step),
-        value=step.value,
-        now=utc_now(),
-        settings=settings,
-        message=message(one.rule, one.place, step.value),
-    )
+def _telling(one: Moved, step: Transition, row: Alert) -> Telling:
+    text = message(one.rule, one.place, step.value)
+    return Telling(row, step.seq, _said(step), step.value, text)
 
 
 def _is_silence(step: Transition) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import exists, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -16,6 +16,39 @@ from gateway_assets.registry.words import NoticeStatus
 from gateway_assets.settings import Settings
 
 _LONGEST_TEXT = 4_000
+_ROWS_AT_ONCE = 1_000
+
+
+class Telling(NamedTuple):
+    """Step ``seq`` of an alert, as the channels are to tell it; ``message`` is the alert's unless
+    given.
+    """
+
+    alert: Alert
+    seq: int
+    state: State
+    value: float | None
+    message: str | None = None
+
+
+def enqueue_all(
+    session: Session, settings: Settings, now: datetime, tellings: Iterable[Telling]
+) -> int:
+    """Write a notification of each step for each channel of its rule; how many are new.
+
+    The same step again changes nothing. What is of one rule goes out together.
+    """
+    channels: dict[str, list[str]] = {}
+    rows = []
+    for one in tellings:
+        rule = one.alert.rule_id
+        if rule not in channels:
+            channels[rule] = channels_of(session, rule)
+        rows += _rows(one, channels[rule], now, settings)
+    return sum(
+        _inserted(session, rows[start : start + _ROWS_AT_ONCE])
+        for start in range(0, len(rows), _ROWS_AT_ONCE)
+    )
 
 
 def enqueue(
@@ -39,6 +72,21 @@ def enqueue(
     id, goes out together. All steps of an alert need the same, for they keep their order in it.
     """
     ids = channels_of(session, alert.rule_id) if channels is None else channels
+    telling = Telling(alert, seq, state, value, message)
+    rows = _rows(telling, ids, now, settings, url=url, group_key=group_key)
+    return _inserted(session, rows) if rows else 0
+
+
+def _rows(
+    telling: Telling,
+    channels: Sequence[str],
+    now: datetime,
+    settings: Settings,
+    *,
+    url: str = "",
+    group_key: str | None = None,
+) -> list[dict[str, Any]]:
+    alert = telling.alert
     told = Message(
         alert_id=alert.id,
         rule=alert.rule_name,
@@ -46,30 +94,29 @@ def enqueue(
         tag=alert.tag_name,
         series=alert.series,
         level=alert.level,
-        state=state,
-        value=value,
+        state=telling.state,
+        value=telling.value,
         threshold=alert.threshold_value,
         fired_at=alert.fired_at,
         resolved_at=alert.resolved_at,
-        message=(alert.message if message is None else message)[:_LONGEST_TEXT],
+        message=(alert.message if telling.message is None else telling.message)[:_LONGEST_TEXT],
         group_key=group_key or f"rule:{alert.rule_id}",
-        seq=seq,
+        seq=telling.seq,
         url=url,
     )
-    rows = [
+    return [
         {
             "config_id": channel,
             "rule_id": alert.rule_id,
             "series": alert.series,
-            "seq": seq,
+            "seq": told.seq,
             "group_key": told.group_key,
             "payload": told.to_dict(),
             "due_at": now + timedelta(seconds=settings.notify_group_seconds),
             "created_at": now,
         }
-        for channel in ids
+        for channel in channels
     ]
-    return _inserted(session, rows) if rows else 0
 
 
 def channels_of(session: Session, rule_id: str) -> list[str]:
