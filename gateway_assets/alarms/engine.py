@@ -33,6 +33,7 @@ from gateway_assets.alarms.store import (
     write_late,
 )
 from gateway_assets.hot.store import writing
+from gateway_assets.points.waiting import waiting_since
 from gateway_assets.points.watch import Mark, marked, unmark, watch, watch_only
 from gateway_assets.registry.alerts import AlertRule, Instance
 from gateway_assets.registry.database import Registry
@@ -41,7 +42,12 @@ from gateway_assets.settings import Settings
 T = TypeVar("T")
 SERIES_AT_ONCE = 500  # evaluated in one transaction of the registry
 ROUNDS = 100  # of one run; points may come faster than they are evaluated
+# After so many a transaction of the registry ends, because others wait for it.
+SAMPLES_AT_ONCE, STEPS_AT_ONCE = 50_000, 2_000
 GRACE = 5 * 10**9  # ns that a point may take to come here before its silence is noticed
+# ns that a clock may be ahead, such as by its time zone. One sample of years ahead would make all
+# that follow it late, so it waits until its time has come.
+AHEAD = 86_400 * 10**9
 _ENGINE = "gateway"
 
 
@@ -119,8 +125,8 @@ class Engine:
         suspects = [
             key
             for key, version in rows
-            if (one := self._pairs.rules.get(key.rule)) is None
-            or one.rule.version != version
+            if not self._pairs.looks_at(key)
+            or (one := self._pairs.rules[key.rule]).rule.version != version
             or one.out_of_service
         ]
         in_service = self._out_of_service() - {key for key in suspects if self._is_out(key)}
@@ -142,7 +148,6 @@ class Engine:
 
     def _settle(self, keys: Sequence[Key]) -> None:
         now = time.time_ns()
-        by_key = {one.key: one for one in self._pairs.series.values()}
         with self.registry.writing() as session:
             known = read_states(session, sorted({key.series for key in keys}))
             gone = {
@@ -155,8 +160,8 @@ class Engine:
             for key in keys:
                 one = self._pairs.rules.get(key.rule)
                 rule = one.rule if one else _former(gone[key.rule])
-                step = _settled(one, known[key], now)
-                series = by_key.get(key.series)
+                step = _settled(one, known[key], now, is_seen=self._pairs.looks_at(key))
+                series = self._pairs.by_key.get(key.series)
                 place = self._pairs.place(series) if series else Place(None, None, None, None)
                 moved.append(
                     Moved(key, rule, place, known[key].state, step.state, step.transitions)
@@ -181,14 +186,19 @@ class Engine:
         known = read_states(session, [self._pairs.series[mark.series].key for mark in marks])
         moved: list[Moved] = []
         late: list[tuple[Key, Late]] = []
-        samples, more = 0, []
-        for mark in marks:
+        samples = steps = 0
+        more: list[Mark] = []
+        until = time.time_ns() + AHEAD
+        for number, mark in enumerate(marks):
+            if samples >= SAMPLES_AT_ONCE or steps >= STEPS_AT_ONCE:
+                more += marks[number:]
+                break
             series = self._pairs.series[mark.series]
             rules = self._pairs.of_series[mark.series]
             seen = {
                 one.rule.id: _seen(one, known.get(Key(one.rule.id, series.key))) for one in rules
             }
-            found = after(self._points, series.id, min(seen.values()))
+            found = after(self._points, series.id, min(seen.values()), until)
             samples += len(found)
             if len(found) == MOST:
                 more.append(mark._replace(since=0))
@@ -198,10 +208,10 @@ class Engine:
                 late += self._too_late(key, series, mark, before)
                 step = advance(one.rule, before, _later(found, seen[one.rule.id]))
                 moved.append(self._moved(key, one, series, before, step))
+                steps += len(step.transitions)
         record(session, self._settings, moved)
         write_late(session, late)
-        transitions = sum(len(one.steps) for one in moved)
-        return Evaluated(0, samples, transitions, len(late)), more
+        return Evaluated(0, samples, steps, len(late)), more
 
     def _too_late(
         self, key: Key, series: Series, mark: Mark, state: State
@@ -219,26 +229,33 @@ class Engine:
 
     def _look_at_due(self, now: int) -> Evaluated:
         """Silence, and shelves that have ended."""
-        by_key = {one.key: one for one in self._pairs.series.values()}
-        transitions = 0
         with self.registry.reading() as session:
-            due = due_before(session, now - GRACE, SERIES_AT_ONCE)
-        due = [key for key in due if key.series in by_key and key.rule in self._pairs.rules]
+            due = due_before(session, now - GRACE)
+        series = self._pairs.by_key
+        due = [key for key in due if key.series in series and self._pairs.looks_at(key)]
         if not due:
             return Evaluated()
-        with self.registry.writing() as session:
-            known = read_states(session, sorted({key.series for key in due}))
-            moved = []
-            for key in due:
-                one, before = self._pairs.rules[key.rule], known[key].state
-                first = silence(one.rule, before, now - GRACE)
-                last = expire_shelf(one.rule, first.state, now - GRACE)
-                steps = first.transitions + last.transitions
-                step = Step(last.state, steps)
-                moved.append(self._moved(key, one, by_key[key.series], before, step))
-                transitions += len(steps)
-            record(session, self._settings, moved)
+        # What waits to be loaded is not silence, nor what was loaded a moment ago.
+        came = waiting_since(self._settings)
+        heard = now if came is None else min(now, came)
+        loaded = {mark.series for mark in marked(self._points)}
+        due = [key for key in due if series[key.series].id not in loaded]
+        transitions = sum(self._expire(some, now - GRACE, heard - GRACE) for some in _in_parts(due))
         return Evaluated(transitions=transitions)
+
+    def _expire(self, keys: Sequence[Key], now: int, heard: int) -> int:
+        """``heard``: all points of before this moment (ns) have come. The number of transitions."""
+        with self.registry.writing() as session:
+            known = read_states(session, sorted({key.series for key in keys}))
+            moved = []
+            for key in keys:
+                one, before = self._pairs.rules[key.rule], known[key].state
+                first = silence(one.rule, before, heard)
+                last = expire_shelf(one.rule, first.state, now)
+                step = Step(last.state, first.transitions + last.transitions)
+                moved.append(self._moved(key, one, self._pairs.by_key[key.series], before, step))
+            record(session, self._settings, [one for one in moved if one.after != one.before])
+        return sum(len(one.steps) for one in moved)
 
 
 _NOWHERE = Place(None, None, None, None)
@@ -269,13 +286,15 @@ def _former(row: AlertRule) -> Rule:
     )
 
 
-def _settled(one: Scoped | None, known: Known, now: int) -> Step:
-    """The state of an instance after what happened to its rule."""
+def _settled(one: Scoped | None, known: Known, now: int, *, is_seen: bool) -> Step:
+    """The state of an instance after what happened to its rule; ``is_seen``: it looks there."""
     if one is None:
         return actions.close(known.state, "rule_removed", now, _ENGINE)
     step = Step(known.state)
     if one.rule.version != known.version:
         step = actions.close(known.state, "rule_changed", now, _ENGINE)
+    elif not is_seen:
+        step = actions.close(known.state, "out_of_scope", now, _ENGINE)
     is_out = step.state.suppression is Suppression.OUT_OF_SERVICE
     if one.out_of_service and not is_out:
         out = actions.out_of_service(step.state, _ENGINE, "the rule is out of service", now)

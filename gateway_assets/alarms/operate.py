@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from sqlalchemy import String, cast, select
@@ -116,13 +117,15 @@ def _do(
 def _act(session: Session, settings: Settings, alert: Alert, act: Action) -> bool:
     key = Key(alert.rule_id, alert.series)
     known = read_state(session, key)
+    session.refresh(alert)  # PostgreSQL: the engine may have written it before it let go of those
     if known is None or known.state.occurrence != alert.occurrence:
         raise UsageError(
             f"alarm {alert.id[:SHORT]} was followed by another one", hint="see: gateway alerts list"
         )
     row = session.get_one(AlertRule, alert.rule_id)
     tag = None if row.tag_id is None else session.get(Tag, row.tag_id)
-    rule = machine_rule(row, tag)
+    # The engine has to find that the rule has changed since it evaluated this.
+    rule = replace(machine_rule(row, tag), version=known.version)
     step = act(rule, known.state, time.time_ns())
     place = Place(alert.device_id, alert.device_name, alert.tag_id, alert.tag_name)
     moved = Moved(key, rule, place, known.state, step.state, step.transitions)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Integer, String, cast, extract, func, select
 from sqlalchemy.orm import Session
 
 from gateway_assets.alarms.scope import (
@@ -17,6 +18,7 @@ from gateway_assets.alarms.scope import (
     rules_of,
     series_after,
 )
+from gateway_assets.alarms.store import Key
 from gateway_assets.registry.alerts import AlertRule
 from gateway_assets.registry.devices import Device, Tag
 
@@ -28,6 +30,7 @@ class Pairs:
         self.rules: dict[str, Scoped] = {}
         self.wrong: dict[str, str] = {}
         self.series: dict[int, Series] = {}
+        self.by_key: dict[str, Series] = {}
         self.of_series: dict[int, list[Scoped]] = {}
         self._places: Places | None = None
         self._seen: object = None
@@ -36,7 +39,7 @@ class Pairs:
         """Read the rules again where something changed; whether it did. Then, and when new series
         have come, ``of_series`` is as it has to be.
         """
-        seen = [_standing(session, kind) for kind in (AlertRule, Device, Tag)]
+        seen = [_version(session, kind) for kind in (AlertRule, Device, Tag)]
         changed = seen != self._seen
         if changed:
             found = rules_of(session)
@@ -47,8 +50,16 @@ class Pairs:
             self._seen = seen
         new = series_after(points, max(self.series, default=0))
         self.series |= {one.id: one for one in new}
+        self.by_key |= {one.key: one for one in new}
         self._match(self.series.values() if changed else new)
         return changed
+
+    def looks_at(self, key: Key) -> bool:
+        """Whether the instance's rule is evaluated and looks at the series, as far as it is known:
+        one that points.db does not have may come back.
+        """
+        rule, series = self.rules.get(key.rule), self.by_key.get(key.series)
+        return rule is not None and (series is None or rule.holds(series))
 
     def place(self, series: Series) -> Place:
         assert self._places is not None
@@ -59,11 +70,16 @@ class Pairs:
             self.of_series.setdefault(one.id, []).append(rule)
 
 
-def _standing(session: Session, kind: type[AlertRule | Device | Tag]) -> tuple[object, ...]:
-    """Another one after every change. PostgreSQL dates rows by the begin of their transaction, so
-    one that commits late is not the newest, but it moves the sum.
+def _version(session: Session, kind: type[AlertRule | Device | Tag]) -> tuple[Any, ...]:
+    """Another one after every change. The latest change alone would not do: a transaction that
+    commits late and a clock that was set back write earlier moments.
     """
-    moved: ColumnElement[object] = func.max(kind.updated_at)
+    part: ColumnElement[int]
     if session.get_bind().dialect.name == "postgresql":
-        moved = func.sum(func.extract("epoch", kind.updated_at))
-    return tuple(session.execute(select(func.count(), moved)).one())
+        part = extract("epoch", kind.updated_at)
+    else:  # the digits of the time of the day
+        text = cast(kind.updated_at, String)
+        digits = [func.substr(text, *place) for place in ((12, 2), (15, 2), (18, 2), (21, 6))]
+        part = cast(digits[0] + digits[1] + digits[2] + digits[3], Integer)
+    query = select(func.count(), func.max(kind.updated_at), func.sum(part))
+    return tuple(session.execute(query).one())

@@ -6,15 +6,20 @@ import sqlite3
 
 from gateway_assets.alarms.state import Sample
 
-MOST = 100_000  # read at once
+MOST = 5_000  # read at once
 
 
-def after(connection: sqlite3.Connection, series: int, time: int) -> list[Sample]:
-    """The next samples later than ``time`` (ns), up to ``MOST``, in order."""
+def after(connection: sqlite3.Connection, series: int, time: int, until: int) -> list[Sample]:
+    """The next samples later than ``time`` (ns) and not than ``until``, up to ``MOST``, in order.
+
+    The whole numbers of an integer, and booleans, are int, which rules compare exactly.
+    """
+    kind = connection.execute("SELECT type FROM series WHERE id = ?", (series,)).fetchone()
+    value = "value" if kind is None or kind[0] == "float" else "CAST(value AS INTEGER)"
     rows = connection.execute(
-        "SELECT time, value, quality, text FROM points WHERE series = ? AND time > ?"
-        " ORDER BY time LIMIT ?",
-        (series, time, MOST),
+        f"SELECT time, {value}, quality, text FROM points"
+        " WHERE series = ? AND time > ? AND time <= ? ORDER BY time LIMIT ?",
+        (series, time, until, MOST),
     )
     # Digits stand beside a number that a double cannot hold.
     return [

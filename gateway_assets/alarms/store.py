@@ -54,14 +54,10 @@ def read_state(session: Session, key: Key) -> Known | None:
     return read_states(session, [key.series]).get(key)
 
 
-def due_before(session: Session, moment: int, most: int) -> list[Key]:
+def due_before(session: Session, moment: int) -> list[Key]:
     """Instances to be looked at by ``moment`` (ns), the longest due first."""
-    query = (
-        select(Instance.rule_id, Instance.series)
-        .where(Instance.due <= moment)
-        .order_by(Instance.due)
-        .limit(most)
-    )
+    query = select(Instance.rule_id, Instance.series).where(Instance.due <= moment)
+    query = query.order_by(Instance.due)
     return [Key(*row) for row in session.execute(query)]
 
 

@@ -43,6 +43,13 @@ def waiting_bytes(settings: Settings) -> int:
     return sum(one.waiting for one in held(settings))
 
 
+def waiting_since(settings: Settings) -> int | None:
+    """Receipt (ns since 1970) of the first frame that no loader has read; None where none waits.
+    Raises StoreError and FramesUnavailable.
+    """
+    return min((one.since for one in held(settings) if one.since is not None), default=None)
+
+
 def _sizes(settings: Settings) -> Iterator[tuple[Segment, int]]:
     for directory in sorted(path for path in settings.frames.glob("*") if path.is_dir()):
         for segment in segments(directory):

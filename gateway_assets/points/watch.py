@@ -22,11 +22,17 @@ class Mark(NamedTuple):
     marks: int
 
 
+NOTHING_LATE = 2**63 - 1  # later than every point
+
+
 def watch(connection: sqlite3.Connection, series: Iterable[int]) -> None:
-    """Watch these, too: what is written from now on marks them. In the caller's transaction."""
+    """Watch these, too: what is written from now on marks them. In the caller's transaction.
+
+    They are marked at once, because nobody knows of the points that came before.
+    """
     connection.executemany(
-        "INSERT INTO watched_series (series, marks) VALUES (?, 0) ON CONFLICT DO NOTHING",
-        ((one,) for one in series),
+        "INSERT INTO watched_series (series, since, marks) VALUES (?, ?, 1) ON CONFLICT DO NOTHING",
+        ((one, NOTHING_LATE) for one in series),
     )
 
 
@@ -56,8 +62,8 @@ def mark_watched(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
     )
 
 
-def marked(connection: sqlite3.Connection, most: int) -> list[Mark]:
-    """Up to ``most`` series that got points."""
+def marked(connection: sqlite3.Connection, most: int = -1) -> list[Mark]:
+    """Up to ``most`` series that got points; all of them unless given."""
     query = "SELECT series, since, marks FROM watched_series WHERE since IS NOT NULL LIMIT ?"
     return [Mark(*row) for row in connection.execute(query, (most,))]
 

@@ -69,7 +69,16 @@ class Plant:
             session.add(Channel(name="log", type=ChannelType.LOG, config={}))
 
     def write(self, device: str, values: Sequence[tuple[float, float | str]]) -> None:
-        """Values as line protocol has them: 81.5, or ``"81i,quality=0i"``."""
+        self.send(device, values)
+        self.load()
+
+    def load(self) -> None:
+        self._loader.load()
+
+    def send(self, device: str, values: Sequence[tuple[float, float | str]]) -> None:
+        """Values as line protocol has them: 81.5, or ``"81i,quality=0i"``. They wait to be
+        loaded.
+        """
         text = "".join(
             f"device_data,device_id={device},tag_name=temperature value={value} "
             f"{T0 + round(at * SECOND)}\n"
@@ -77,7 +86,6 @@ class Plant:
         )
         told = spool(self.settings, io.BytesIO(text.encode()), "ns")
         assert not told.rejects
-        self._loader.load()
 
     def run(self, at: float = 0) -> Evaluated:
         return self.engine.run(T0 + round(at * SECOND))

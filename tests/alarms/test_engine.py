@@ -8,14 +8,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select, text
 
+from gateway_assets.alarms import engine
 from gateway_assets.alarms.engine import GRACE
 from gateway_assets.alarms.operate import acknowledge, reset, shelve, unshelve
+from gateway_assets.alarms.samples import MOST
 from gateway_assets.errors import UsageError
 from gateway_assets.registry.alerts import AlertRule, LateSample
 from gateway_assets.registry.audit import Actor
 from gateway_assets.registry.devices import Device
 from gateway_assets.registry.users import AuditLog
-from gateway_assets.registry.words import AlertLevel, AlertStatus
+from gateway_assets.registry.words import AlertLevel, AlertStatus, CompareOp, NoData
 from tests.alarms.plant import SECOND, STARTED, T0, Plant
 
 ANN = Actor("ann")
@@ -169,6 +171,77 @@ def test_alarms_of_a_rule_that_is_gone_end_with_that_reason(plant: Plant, change
     assert len(plant.alerts()) == 1
 
 
+def test_a_device_that_gets_another_name_leaves_no_alarm_behind(plant: Plant) -> None:
+    tag = plant.device("plc-1")
+    plant.rule(tag, max_gap=10_000, no_data=NoData.ALARM)
+    plant.feed("plc-1", HOT)
+    with plant.registry.writing() as session:
+        session.get_one(Device, tag.device_id).name = "plc-2"
+    plant.run()
+    (alert,) = plant.alerts()
+    assert (alert.status, alert.state_reason) == (AlertStatus.RESOLVED, "out_of_scope")
+    plant.run(at=1_000)  # nobody looks at it any more: its silence is no alarm
+    assert len(plant.alerts()) == 1
+
+
+def test_points_that_came_while_a_device_was_disabled_are_evaluated_after_that(
+    plant: Plant,
+) -> None:
+    tag = plant.device("plc-1")
+    plant.rule(tag)
+    plant.feed("plc-1", [(1, 70.0)])
+    for enabled in (False, True):
+        with plant.registry.writing() as session:
+            session.get_one(Device, tag.device_id).enabled = enabled
+        if not enabled:
+            plant.run()
+            plant.write("plc-1", [(2, 99.0)])
+    assert plant.run().late == 0
+    assert len(plant.alerts()) == 1
+
+
+@pytest.mark.parametrize("moved", [timedelta(hours=-1), timedelta(seconds=-3)], ids=str)
+def test_a_change_is_seen_whatever_the_clock_said(plant: Plant, moved: timedelta) -> None:
+    rule = plant.rule()
+    plant.rule(name="the one that changed last", threshold_value=1_000.0)
+    plant.feed("plc-1", HOT)
+    with plant.registry.writing() as session:
+        row = session.get_one(AlertRule, rule)
+        row.threshold_value, row.version, row.updated_at = 95.0, 2, row.updated_at + moved
+    if plant.registry.is_postgres:  # its trigger says when the transaction began
+        with plant.registry.writing() as session:
+            session.execute(text("ALTER TABLE alert_rules DISABLE TRIGGER USER"))
+            session.get_one(AlertRule, rule).updated_at = row.updated_at
+    plant.run()
+    assert [one.state_reason for one in plant.alerts()] == ["rule_changed"]
+
+
+def test_one_sample_of_years_ahead_makes_no_other_late(plant: Plant) -> None:
+    plant.rule()
+    ahead = datetime.now(UTC) - STARTED + timedelta(days=3_650)
+    plant.feed("plc-1", [(1, 70.0), (ahead.total_seconds(), 71.0)])
+    plant.feed("plc-1", HOT[1:])
+    assert len(plant.alerts()) == 1
+
+
+def test_whole_numbers_are_compared_exactly(plant: Plant) -> None:
+    plant.rule(None, op=CompareOp.EQ, threshold_value=1e10)
+    plant.feed("plc-1", [(1, "10000000003i")])
+    assert plant.alerts() == []
+    plant.feed("plc-1", [(2, "10000000000i")])
+    assert len(plant.alerts()) == 1
+
+
+def test_a_signal_that_chatters_is_evaluated_in_parts(plant: Plant) -> None:
+    plant.rule()
+    plant.channel()
+    values = [(at, 90.0 if at % 2 else 70.0) for at in range(1, 2 * MOST + 2)]
+    plant.feed("plc-1", values[:3])
+    plant.feed("plc-1", values[3:])
+    assert len(plant.steps()) == len(plant.notices()) == len(values)
+    assert len(plant.alerts()) == MOST + 1
+
+
 def test_a_rule_that_cannot_be_stops_no_other(plant: Plant) -> None:
     wrong = plant.rule(None, name="odd", op=None, threshold_value=None, condition_expression="x y")
     plant.rule()
@@ -216,6 +289,38 @@ def test_silence_is_noticed_and_ends_nothing(plant: Plant) -> None:
     assert [one.is_stale for one in plant.alerts()] == [False]
 
 
+def test_silence_of_every_series_is_noticed_at_once(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "SERIES_AT_ONCE", 2)
+    tag = plant.device("gone")
+    plant.rule(tag, name="gone", max_gap=1_000)
+    plant.rule(None, metric="temperature", max_gap=2_000)
+    for name in ("gone", "plc-1", "plc-2", "plc-3"):
+        plant.feed(name, HOT)
+    with plant.registry.writing() as session:  # as if points.db was made anew, without it
+        session.execute(
+            text("UPDATE alert_instances SET series = 'gone' WHERE series LIKE '%gone%'")
+        )
+    plant.run(at=1_000)
+    assert sum(one.is_stale for one in plant.alerts()) == 3
+
+
+def test_what_waits_to_be_loaded_is_not_silence(plant: Plant) -> None:
+    now = datetime.now(UTC) - STARTED
+    began, late = now.total_seconds() - 5, now.total_seconds() + 3_600
+    plant.rule(None, max_gap=10_000)
+    plant.feed("plc-1", [(began, 70.0)])
+    plant.send("plc-1", [(began + 5, 99.0)])
+    plant.run(at=late)
+    assert plant.steps() == []
+    plant.load()
+    plant.run(at=began + 6)
+    assert [step[1:] for step in plant.steps()] == [("NORMAL", "ACTIVE", "fired")]
+    plant.run(at=late)
+    assert plant.steps()[-1][1:] == ("OK", "STALE", "no_data")
+
+
 def test_acknowledged_by_whom_when_and_why(plant: Plant) -> None:
     plant.rule()
     plant.feed("plc-1", HOT)
@@ -230,6 +335,17 @@ def test_acknowledged_by_whom_when_and_why(plant: Plant) -> None:
     plant.feed("plc-1", COLD)
     (alert,) = plant.alerts()
     assert (alert.status, alert.cleared_unack) == (AlertStatus.RESOLVED, False)
+
+
+def test_who_acknowledges_does_not_hide_that_the_rule_has_changed(plant: Plant) -> None:
+    rule = plant.rule()
+    plant.feed("plc-1", HOT)
+    with plant.registry.writing() as session:
+        row = session.get_one(AlertRule, rule)
+        row.threshold_value, row.version = 84.0, 2
+    acknowledge(plant.registry, plant.settings, plant.alerts()[0].id, ANN, "")
+    plant.run()
+    assert [one.state_reason for one in plant.alerts()] == ["rule_changed"]
 
 
 def test_an_alarm_that_is_over_waits_until_somebody_has_seen_it(plant: Plant) -> None:
