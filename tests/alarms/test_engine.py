@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +15,7 @@ from gateway_assets.alarms import engine
 from gateway_assets.alarms.engine import GRACE
 from gateway_assets.alarms.operate import acknowledge, reset, shelve, unshelve
 from gateway_assets.alarms.samples import MOST
+from gateway_assets.alarms.store import read_states
 from gateway_assets.errors import UsageError
 from gateway_assets.registry.alerts import AlertRule, LateSample
 from gateway_assets.registry.audit import Actor
@@ -346,6 +350,51 @@ def test_who_acknowledges_does_not_hide_that_the_rule_has_changed(plant: Plant) 
     acknowledge(plant.registry, plant.settings, plant.alerts()[0].id, ANN, "")
     plant.run()
     assert [one.state_reason for one in plant.alerts()] == ["rule_changed"]
+
+
+def test_acknowledged_while_the_engine_ends_it(plant: Plant) -> None:
+    if not plant.registry.is_postgres:
+        pytest.skip("writers of SQLite wait before they read")
+    plant.rule()
+    plant.feed("plc-1", HOT)
+    (alert,) = plant.alerts()
+    plant.write("plc-1", COLD)
+    is_held = threading.Event()
+
+    def hold() -> None:
+        with plant.registry.writing() as session:
+            read_states(session, [alert.series])
+            is_held.set()
+            wait_for_lock(plant, 2)
+
+    def see() -> None:
+        wait_for_lock(plant, 1)
+        acknowledge(plant.registry, plant.settings, alert.id, ANN, "")
+
+    with ThreadPoolExecutor() as threads:
+        done = [threads.submit(hold)]
+        assert is_held.wait(30)
+        done.append(threads.submit(see))
+        plant.run()
+        for one in done:
+            one.result()
+    (alert,) = plant.alerts()
+    assert (alert.resolved_at, alert.duration) == (seconds(4), 2_000)
+    assert (alert.acknowledged_by, alert.cleared_unack) == ("ann", False)
+
+
+def wait_for_lock(plant: Plant, number: int) -> None:
+    """Until so many statements wait for a lock."""
+    query = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    for _ in range(3_000):
+        with plant.registry.reading() as session:
+            if (session.scalar(query) or 0) >= number:
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody waits")
 
 
 def test_an_alarm_that_is_over_waits_until_somebody_has_seen_it(plant: Plant) -> None:
