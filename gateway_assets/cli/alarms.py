@@ -106,10 +106,18 @@ def resetting(note: str) -> Deed:
 
 
 def operate_each(settings: Settings, names: Sequence[str], deed: Deed, *, as_json: bool) -> None:
-    with _registry(settings) as registry:
-        done = [deed(registry, settings, name) for name in names]
+    done: list[Done] = []
+    try:
+        with _registry(settings) as registry:
+            done.extend(deed(registry, settings, name) for name in names)
+    finally:  # what was done is said, also where the next one was refused
+        _print_done(done, as_json=as_json)
+
+
+def _print_done(done: Sequence[Done], *, as_json: bool) -> None:
     if as_json:
-        print_json([_told(one.alert) | {"changed": one.changed} for one in done])
+        if done:
+            print_json([_told(one.alert) | {"changed": one.changed} for one in done])
         return
     for one in done:
         said = "" if one.changed else " (as before)"

@@ -27,7 +27,13 @@ def alerts() -> None:
 @click.option("--level", type=click.Choice(_LEVELS), help="This level and worse ones.")
 @click.option("--device", "-d", help="Of one device.")
 @click.option("--since", type=span, help="That began within such a time, such as 24h.")
-@click.option("--limit", default=100, show_default=True, help="How many at most.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="How many at most.",
+)
 @as_json
 @click.pass_obj
 def list_(
@@ -157,7 +163,13 @@ def evaluate(settings: Settings, as_json: bool) -> None:
 
 @alerts.command()
 @click.option("--since", type=span, default="24h", show_default=True, help="The time up to now.")
-@click.option("--operators", default=1, show_default=True, help="Who share the alarms.")
+@click.option(
+    "--operators",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Who share the alarms.",
+)
 @as_json
 @click.pass_obj
 def kpi(settings: Settings, since: int, operators: int, as_json: bool) -> None:

@@ -12,10 +12,13 @@ import pytest
 from sqlalchemy import select, text
 
 from gateway_assets.alarms import engine
+from gateway_assets.alarms.activations import recorded
 from gateway_assets.alarms.engine import GRACE
+from gateway_assets.alarms.kpi import Activation
 from gateway_assets.alarms.operate import acknowledge, reset, shelve, unshelve
 from gateway_assets.alarms.samples import MOST
 from gateway_assets.alarms.store import read_states
+from gateway_assets.cli.alarms import acknowledging, operate_each
 from gateway_assets.errors import UsageError
 from gateway_assets.registry.alerts import AlertRule, LateSample
 from gateway_assets.registry.audit import Actor
@@ -490,6 +493,33 @@ def test_a_rule_out_of_service_tells_nobody(plant: Plant) -> None:
     plant.run()
     assert [one.status for one in plant.alerts()] == [AlertStatus.ACTIVE]
     assert plant.notices() == ["REMINDER"]
+
+
+def test_an_alarm_that_stands_is_counted_when_its_first_steps_are_archived(plant: Plant) -> None:
+    plant.rule()
+    plant.feed("plc-1", HOT)
+    plant.feed("plc-2", HOT + COLD)
+
+    def standing() -> list[Activation]:
+        with plant.registry.reading() as session:
+            return recorded(session, seconds(10), seconds(20))
+
+    before = standing()
+    assert [one.time for one in before] == [T0 + 2 * SECOND]
+    with plant.registry.writing() as session:
+        session.execute(text("DELETE FROM alert_transitions"))
+    assert standing() == before
+
+
+def test_what_was_done_is_said_where_the_next_one_is_refused(
+    plant: Plant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant.rule()
+    plant.feed("plc-1", HOT)
+    name = plant.alerts()[0].id[:8]
+    with pytest.raises(UsageError, match="no alarm"):
+        operate_each(plant.settings, [name, "00000000"], acknowledging(""), as_json=False)
+    assert capsys.readouterr().out.startswith(f"{name} ACKNOWLEDGED")
 
 
 def test_a_history_that_was_archived_is_not_written_again(plant: Plant) -> None:
