@@ -2,6 +2,8 @@
 
     GatewayError                      exit code 1
     ├── UsageError                    2   the command or its arguments cannot be used
+    │   ├── NotThere                      nothing has that name
+    │   └── NotNow                        what is named is in no state for that
     ├── ConfigError                   3   a setting is wrong
     ├── CaptureError                  4   traffic cannot be captured
     ├── LandingError                  5   a landing file cannot be read or written
@@ -47,6 +49,14 @@ class GatewayError(Exception):
 
 class UsageError(GatewayError):
     exit_code = 2
+
+
+class NotThere(UsageError):
+    pass
+
+
+class NotNow(UsageError):
+    pass
 
 
 class ConfigError(GatewayError):

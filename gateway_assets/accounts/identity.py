@@ -97,8 +97,19 @@ class Authenticator:
             try:
                 return self._by_token(given, moment)
             except LoginRefused as refusal:
-                self._tell(refusal, actor, moment)
+                self._tell(actor, "token.use", refusal.reason, moment)
                 raise
+
+    def note_refusal(self, actor: Actor, reason: str, now: datetime | None = None) -> None:
+        """Somebody known may not do what was asked: into the audit. Raises as ``identify``."""
+        self._tell(actor, REQUEST, reason, now or utc_now())
+
+    def is_noted(self, actor: Actor, reason: str, now: datetime | None = None) -> bool:
+        """Whether such a refusal is in the audit since a minute or less; takes no time."""
+        moment = now or utc_now()
+        with self._lock:
+            before = self._told.get(_refusal(actor, REQUEST, reason))
+        return before is not None and before <= moment < before + _TOLD_EVERY
 
     def forget(self, user_id: str) -> None:
         """What is remembered of a user, after a change."""
@@ -140,11 +151,11 @@ class Authenticator:
             self._kept[self._name(given)] = _Kept(identity, moment, moment + length)
         return identity
 
-    def _tell(self, refusal: LoginRefused, actor: Actor, moment: datetime) -> None:
-        """The same refusal of the same address once a minute: a wrong token costs no argon2, and
-        must not fill the disk.
+    def _tell(self, actor: Actor, action: str, reason: str, moment: datetime) -> None:
+        """The same refusal of the same address once a minute: it costs no argon2, and must not
+        fill the disk.
         """
-        what = f"{actor.ip_address} {refusal.reason}"
+        what = _refusal(actor, action, reason)
         with self._lock:
             before = self._told.get(what)
             if before is not None and before <= moment < before + _TOLD_EVERY:
@@ -152,13 +163,23 @@ class Authenticator:
             if len(self._told) >= _MOST_KEPT:
                 del self._told[next(iter(self._told))]
             self._told[what] = moment
-        with self._registry.writing() as session:
-            record(session, actor, "token.use", kind="api_tokens", error=refusal.reason)
+        kind = "users" if actor.user_id else "api_tokens"
+        try:
+            with self._registry.writing() as session:
+                record(session, actor, action, kind=kind, id=actor.user_id, error=reason)
+        except BaseException:
+            with self._lock:
+                self._told.pop(what, None)
+            raise
 
     def _name(self, given: Given) -> bytes:
         user = "" if given.username is None else "u" + given.username
         text = f"{user}\0{given.secret}".encode("utf-8", "surrogatepass")
         return hmac.new(self._key, text, hashlib.sha256).digest()
+
+
+def _refusal(actor: Actor, action: str, reason: str) -> str:
+    return f"{actor.ip_address} {actor.user_id} {action} {reason}"
 
 
 def identity_of(user: User, *, must: bool) -> Identity:

@@ -24,7 +24,7 @@ _READ = frozenset({Scope.POINTS_READ, Scope.ALERTS_READ, Scope.REGISTRY_READ})
 SCOPES: dict[Role, frozenset[Scope]] = {
     Role.ADMIN: frozenset(Scope),
     Role.OPERATOR: _READ | {Scope.ALERTS_ACK},
-    Role.MAINTENANCE: _READ | {Scope.REGISTRY_WRITE},
+    Role.MAINTENANCE: _READ | {Scope.REGISTRY_WRITE, Scope.POINTS_WRITE},
     Role.VIEWER: _READ,
 }
 

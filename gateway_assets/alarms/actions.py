@@ -20,7 +20,7 @@ from gateway_assets.alarms.state import (
     lifted,
     told,
 )
-from gateway_assets.errors import UsageError
+from gateway_assets.errors import NotNow, UsageError
 
 
 def acknowledge(state: State, actor: str, note: str, at: int) -> Step:
@@ -37,12 +37,12 @@ def acknowledge(state: State, actor: str, note: str, at: int) -> Step:
 
 
 def reset(state: State, actor: str, note: str, at: int) -> Step:
-    """A latched alarm is over, acknowledged or not. UsageError while its condition is true."""
+    """A latched alarm is over, acknowledged or not. NotNow while its condition is true."""
     _check_actor(actor)
     if not state.latched:
         return Step(state)
     if state.is_active:
-        raise UsageError(
+        raise NotNow(
             "a latched alarm cannot be reset while it is active",
             hint="acknowledge it, and reset it when its condition has cleared",
         )
@@ -63,7 +63,7 @@ def shelve(
             hint=f"give a moment that is later than now, by {limit / 1e9:g} seconds at most",
         )
     if state.suppression is Suppression.OUT_OF_SERVICE:
-        raise UsageError(
+        raise NotNow(
             f"rule {rule.id} is out of service here", hint="put it in service, then shelve it"
         )
     shelved = replace(state, suppression=Suppression.SHELVED, shelved_until=until)

@@ -21,7 +21,7 @@ from gateway_assets.alarms.rule import Rule
 from gateway_assets.alarms.scope import Place, machine_rule
 from gateway_assets.alarms.state import State, Step
 from gateway_assets.alarms.store import Key, read_state
-from gateway_assets.errors import GatewayError, UsageError
+from gateway_assets.errors import GatewayError, NotNow, NotThere
 from gateway_assets.registry.alerts import Alert, AlertRule
 from gateway_assets.registry.audit import Actor, record
 from gateway_assets.registry.database import Registry
@@ -75,13 +75,13 @@ def reset(registry: Registry, settings: Settings, name: str, actor: Actor, note:
 
 
 def found(session: Session, name: str) -> Alert:
-    """The alarm of an id, or of its beginning. Raises UsageError for none and for several."""
+    """The alarm of an id, or of its beginning. Raises NotThere for none and for several."""
     query = select(Alert).where(cast(Alert.id, String).startswith(name.lower(), autoescape=True))
     rows = session.scalars(query.limit(2)).all() if len(name) >= SHORT else []
     if len(rows) == 1:
         return rows[0]
     what = "several alarms" if rows else "no alarm"
-    raise UsageError(f"{what} of id {name!r}", hint="see: gateway alerts list")
+    raise NotThere(f"{what} of id {name!r}", hint="see: gateway alerts list")
 
 
 def _do(
@@ -119,7 +119,7 @@ def _act(session: Session, settings: Settings, alert: Alert, act: Action) -> boo
     known = read_state(session, key)
     session.refresh(alert)  # PostgreSQL: the engine may have written it before it let go of those
     if known is None or known.state.occurrence != alert.occurrence:
-        raise UsageError(
+        raise NotNow(
             f"alarm {alert.id[:SHORT]} was followed by another one", hint="see: gateway alerts list"
         )
     row = session.get_one(AlertRule, alert.rule_id)

@@ -48,13 +48,14 @@ def _password_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def users() -> None:
     """Users of the registry, their tokens and sessions, and the audit.
 
-    Roles: ADMIN may do everything; OPERATOR reads and acknowledges alerts; MAINTENANCE reads and
-    changes devices, tags and rules; VIEWER reads. A password is never an argument.
+    Roles: ADMIN may do everything; OPERATOR reads, acknowledges and shelves alerts;
+    MAINTENANCE reads, changes devices, tags and rules, and writes points; VIEWER reads. A password
+    is never an argument.
 
     \b
     Examples:
       gateway users add ann --role ADMIN              the first one, on the host itself
-      gateway users token add ann telegraf --scope points:write
+      gateway users token add lines telegraf --scope points:write
       gateway users audit --since 24h --failed
     """
 
@@ -273,7 +274,7 @@ def add_token(settings: Settings, user: str, name: str, scopes: tuple[str, ...],
 
     \b
     Examples:
-      gateway users token add ann telegraf --scope points:write
+      gateway users token add lines telegraf --scope points:write
       gateway users token add ann grafana --scope points:read --scope alerts:read --expires 90d
     """
     now = utc_now()

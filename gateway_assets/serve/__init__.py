@@ -19,6 +19,8 @@ drop what any answer of the 400s refuses.
 ``credentials``  what a request shows of who sends it
 ``logins``      logging in and out, changing the password
 ``alerts``      alerts, for those who may read them
+``operators``   alarms acknowledged, shelved, reset
+``objects``     bodies that are JSON objects
 ``with_users``  users with their routes, on an open registry
 ``refusal``     an error in the words and the form of each version
 ``named``       headers that every answer has

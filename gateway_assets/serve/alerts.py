@@ -64,9 +64,12 @@ def _found(
     if level is not None:
         asked = asked.where(Alert.level == level)
     with registry.reading() as session:
-        return [
-            {name: _plain(getattr(one, name)) for name in _SHOWN} for one in session.scalars(asked)
-        ]
+        return [shown(one) for one in session.scalars(asked)]
+
+
+def shown(alert: Alert) -> dict[str, Any]:
+    """An alert as JSON; moments as ISO 8601, ``duration`` in milliseconds."""
+    return {name: _plain(getattr(alert, name)) for name in _SHOWN}
 
 
 def _plain(value: Any) -> Any:

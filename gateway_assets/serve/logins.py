@@ -8,8 +8,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -24,25 +22,16 @@ from gateway_assets.accounts.users import change_password, must_change
 from gateway_assets.errors import LoginRefused, UsageError
 from gateway_assets.registry.audit import Actor
 from gateway_assets.registry.model import utc_now
-from gateway_assets.serve.body import Bodies
-from gateway_assets.serve.credentials import actor_of, allow, given_by
+from gateway_assets.serve.credentials import actor_of, given_by
 from gateway_assets.serve.gate import unauthorized
-from gateway_assets.serve.refusal import Refusal, response
-from gateway_assets.serve.room import Room
+from gateway_assets.serve.objects import Objects, told
+from gateway_assets.serve.refusal import Refusal
 from gateway_assets.serve.users import Users
-
-_BODY_BYTES = 16_384
-_ALL_BYTES, _AT_ONCE = (
-    64 * _BODY_BYTES,
-    64,
-)  # apart from writes, so that neither keeps the other out
 
 
 class Logins:
-    def __init__(self, users: Users) -> None:
-        self._users = users
-        self._bodies = Bodies(_BODY_BYTES, users.settings.serve_receive_seconds)
-        self._room = Room(_ALL_BYTES, _AT_ONCE)
+    def __init__(self, users: Users, objects: Objects) -> None:
+        self._users, self._objects = users, objects
         self.router = APIRouter()
         for path, answer, method in (
             ("/api/login", self._login, "POST"),
@@ -50,7 +39,7 @@ class Logins:
             ("/api/password", self._password, "POST"),
             ("/api/me", self._me, "GET"),
         ):
-            self.router.add_api_route(path, partial(_told, answer), methods=[method])
+            self.router.add_api_route(path, partial(told, answer), methods=[method])
 
     async def _login(self, request: Request) -> Response:
         username, password = await self._texts(request, "username", "password")
@@ -97,32 +86,19 @@ class Logins:
         return Response(status_code=204)
 
     async def _me(self, request: Request) -> Response:
-        identity = await self._users.identified(request)
-        allow(request, identity, None)
-        told = {
-            "username": identity.username,
-            "role": identity.role,
-            "scopes": sorted(identity.scopes),
-        }
-        return JSONResponse(told)
+        identity = await self._users.allowed(request, None)
+        return JSONResponse(
+            {
+                "username": identity.username,
+                "role": identity.role,
+                "scopes": sorted(identity.scopes),
+            }
+        )
 
     async def _texts(self, request: Request, *names: str) -> list[str]:
         """Fields of a JSON object that are texts. Raises Refusal (400) for anything else."""
-        with self._room.share() as share:
-            body = await self._bodies.read(request, share)
-        try:
-            found = json.loads(body)
-        except (ValueError, RecursionError):
-            found = None
-        fields = [found.get(name) for name in names] if isinstance(found, dict) else []
-        texts = [field for field in fields if isinstance(field, str)]
+        found = await self._objects.read(request) or {}
+        texts = [field for name in names if isinstance(field := found.get(name), str)]
         if len(texts) != len(names):
             raise Refusal(400, f"a JSON object with {' and '.join(names)} is expected")
         return texts
-
-
-async def _told(answer: Callable[[Request], Awaitable[Response]], request: Request) -> Response:
-    try:
-        return await answer(request)
-    except Refusal as refusal:
-        return response(refusal, 1)

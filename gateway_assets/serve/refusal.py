@@ -19,6 +19,7 @@ _CODES = {
     403: "forbidden",
     404: "not found",
     405: "method not allowed",
+    409: "conflict",
     413: "request too large",
     422: "unprocessable entity",
     503: "unavailable",

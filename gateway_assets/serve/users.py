@@ -1,9 +1,8 @@
 """Who may do what, when the registry's users decide.
 
-What has to be looked up is looked up
-in threads: passwords in two, because each takes 64 MiB, tokens in others, so that somebody who
-guesses passwords keeps no token waiting. A registry that cannot be asked is answered with 503,
-never with a 4xx: clients drop what such an answer refuses.
+What has to be looked up is looked up in threads: passwords in two, because each takes 64 MiB,
+tokens in others, so that somebody who guesses passwords keeps no token waiting. A registry that
+cannot be asked is answered with 503, never with a 4xx: clients drop what such an answer refuses.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from starlette.requests import Request
 from gateway_assets.accounts.identity import Authenticator, Identity
 from gateway_assets.accounts.roles import Scope
 from gateway_assets.errors import Busy, LoginRefused, RegistryError
+from gateway_assets.registry.audit import Actor
 from gateway_assets.registry.database import Registry
 from gateway_assets.serve.credentials import actor_of, allow, given_by
 from gateway_assets.serve.gate import unauthorized
@@ -40,7 +40,22 @@ class Users:
         self._others = _Turns(_OTHER_THREADS, "user")
 
     async def check(self, request: Request, scope: Scope | None) -> None:
-        allow(request, await self.identified(request), scope)
+        await self.allowed(request, scope)
+
+    async def allowed(self, request: Request, scope: Scope | None) -> Identity:
+        """Who may do what has this scope. Raises Refusal: 403, and those of ``identified``."""
+        identity = await self.identified(request)
+        try:
+            allow(request, identity, scope)
+        except Refusal:
+            await self._note(actor_of(request, identity), identity, scope)
+            raise
+        return identity
+
+    async def _note(self, actor: Actor, identity: Identity, scope: Scope | None) -> None:
+        what = "the password must be changed first" if identity.must_change else f"lacks {scope}"
+        if not self.authenticator.is_noted(actor, what):
+            await self.run(partial(self.authenticator.note_refusal, actor, what))
 
     async def identified(self, request: Request) -> Identity:
         """Raises Refusal: 401 for nobody known, 503 when that cannot be found out."""

@@ -11,6 +11,8 @@ from gateway_assets.errors import ConfigError
 from gateway_assets.registry.opened import opened_registry
 from gateway_assets.serve.alerts import Alerts
 from gateway_assets.serve.logins import Logins
+from gateway_assets.serve.objects import Objects
+from gateway_assets.serve.operators import Operators
 from gateway_assets.serve.users import Users
 from gateway_assets.settings import Settings
 
@@ -27,4 +29,6 @@ def with_users(settings: Settings) -> Iterator[tuple[Users, list[APIRouter]]]:
         )
     with opened_registry(settings) as registry:
         users = Users(registry, settings)
-        yield users, [Logins(users).router, Alerts(users).router]
+        objects = Objects(settings.serve_receive_seconds)
+        routes = (Logins(users, objects), Alerts(users), Operators(users, objects))
+        yield users, [one.router for one in routes]
