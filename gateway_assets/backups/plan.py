@@ -27,13 +27,18 @@ class Wanted(NamedTuple):
 def databases(settings: Settings) -> tuple[list[Wanted], list[str]]:
     """Every SQLite database, and which of those that are declared are not there.
 
-    Those of this project first: tables of other applications, then Dagster's. Raises ConfigError.
+    Those of this project first: tables of other applications, then Dagster's. The registry comes
+    behind points.db: alarms that were evaluated in between are evaluated again, which changes
+    nothing, where the other way round nobody would. Raises ConfigError.
     """
+    own = sorted(
+        settings.data_dir.glob("*.db"), key=lambda path: (path == settings.registry_database, path)
+    )
     declared = dict.fromkeys(one.database for one in catalog(settings))
     found = dict.fromkeys(
         path.resolve()
         for path in (
-            *sorted(settings.data_dir.glob("*.db")),
+            *own,
             *(path for path in declared if path.is_file()),
             *dagster_databases(settings),
         )

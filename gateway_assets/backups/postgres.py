@@ -15,7 +15,7 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,8 +71,11 @@ def restore(url: str, dumped: Path, version: int) -> dict[str, int]:
         return _rows(connection)
 
 
-def try_out(url: str, dumped: Path, version: int) -> dict[str, int] | None:
-    """Restore a dump into a database made for it, which goes again; its rows by table.
+def try_out(
+    url: str, dumped: Path, version: int, look: Callable[[str], object]
+) -> dict[str, int] | None:
+    """Restore a dump into a database made for it, which goes again; its rows by table. ``look``
+    gets its name while it is there.
 
     None where there is no server, or the user may create no database on it: then only the dump's
     contents were listed. Raises BackupError.
@@ -89,7 +92,9 @@ def try_out(url: str, dumped: Path, version: int) -> dict[str, int] | None:
             return None
         try:
             scratch = make_conninfo(**{**_parts(url), "dbname": name})
-            return restore(scratch, dumped, version)
+            rows = restore(scratch, dumped, version)
+            look(name)
+            return rows
         finally:
             connection.execute(
                 sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))

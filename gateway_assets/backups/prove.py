@@ -12,6 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from sqlalchemy import make_url
+from sqlalchemy import select as select_rows
+from sqlalchemy.exc import SQLAlchemyError
+
 from gateway_assets import clock
 from gateway_assets.archive.backup import damage
 from gateway_assets.archive.manifest import select
@@ -33,9 +37,18 @@ from gateway_assets.files.appear import sync_directory
 from gateway_assets.hot.store import open_store
 from gateway_assets.points.schema import open_points
 from gateway_assets.progress import Progress, silent
+from gateway_assets.registry.alerts import Alert, Notice, Transition
+from gateway_assets.registry.database import Registry
+from gateway_assets.registry.model import Model
+from gateway_assets.registry.snapshot import ENTITIES
+from gateway_assets.registry.upgrade import upgrade
+from gateway_assets.registry.users import AuditLog, UserSession
 from gateway_assets.settings import Settings
 from gateway_assets.tiers.catalog import catalog, open_database, tiered
 
+_REGISTRY: tuple[type[Model], ...] = (
+    *ENTITIES, Alert, Transition, Notice, UserSession, AuditLog,
+)  # fmt: skip
 RESTORED, LISTED, NONE = "restored", "listed only", "none"
 
 
@@ -112,9 +125,10 @@ def _problems(
     for part in backup.of_kind(record.SQLITE):
         problems += _database(part, scratch / place_of(part))
     problems += _archive(backup, scratch, archive_from)
-    problems += _opened(settings, scratch)
-    found, registry = _registry(backup, settings)
-    return problems + found, registry
+    problems += _opened(backup, settings, scratch)
+    if problems:
+        return problems, NONE
+    return _registry(backup, settings)
 
 
 def _database(part: Part, path: Path) -> Iterator[str]:
@@ -152,9 +166,14 @@ def _archive(backup: Backup, scratch: Path, archive_from: Path | None) -> Iterat
                     yield f"{part.path} names an archived file that is not listed: {file.path}"
 
 
-def _opened(settings: Settings, scratch: Path) -> Iterator[str]:
+def _opened(backup: Backup, settings: Settings, scratch: Path) -> Iterator[str]:
     """What this release cannot open: own databases, and tables declared in the data directory."""
-    there = settings.model_copy(update={"data_dir": scratch})
+    there = settings.model_copy(update={"data_dir": scratch, "registry_url": ""})
+    if any(_is_registry(part) for part in backup.of_kind(record.SQLITE)):
+        try:
+            _use_registry(there)
+        except (GatewayError, SQLAlchemyError) as error:
+            yield f"the registry: {error}"
     for path, opening in ((there.hot_database, open_store), (there.points_database, open_points)):
         if path.exists():
             try:
@@ -177,8 +196,38 @@ def _registry(backup: Backup, settings: Settings) -> tuple[list[str], str]:
         return [], NONE
     (part,) = parts
     dumped = backup.path / part.path
+
+    def look(database: str) -> None:
+        if _is_registry(part):
+            url = make_url(settings.registry_url).set(database=database)
+            text = url.render_as_string(hide_password=False)
+            _use_registry(settings.model_copy(update={"registry_url": text}))
+
     try:
-        rows = postgres.try_out(settings.registry_url, dumped, part.version)
-    except BackupError as error:
-        return [f"{part.path}: {error}"], NONE
+        rows = postgres.try_out(settings.registry_url, dumped, part.version, look)
+    except (GatewayError, SQLAlchemyError) as error:
+        # Its bytes are what they were: a server that is away takes no earlier proof back.
+        raise BackupError(
+            f"{backup.name} could not be tried out: {part.path}: {error}",
+            hint="check the server of registry_url, then again: gateway restore --check",
+        ) from error
     return ([], LISTED) if rows is None else (list(_differing(part, rows)), RESTORED)
+
+
+def _is_registry(part: Part) -> bool:
+    """Whether it was made by this project; a copy of logs in gateway.db has no migrations."""
+    return any(table.rpartition(".")[2] == "alembic_version" for table in part.rows)
+
+
+def _use_registry(settings: Settings) -> None:
+    """Bring a restored registry up to date and read a row of its tables. Raises RegistryError for
+    one of a later release, and what reading it raises.
+    """
+    registry = Registry(settings)
+    try:
+        upgrade(registry)
+        with registry.reading() as session:
+            for model in _REGISTRY:
+                session.scalars(select_rows(model).limit(1)).all()
+    finally:
+        registry.close()

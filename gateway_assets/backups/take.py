@@ -3,9 +3,9 @@
     1. landing files and frames are held      what is loaded from now on cannot go
     2. how far tables were pulled             what was pulled until then is in the frame log
     3. databases, each with its archive       a manifest names files; they are taken right after it
-    4. the registry in PostgreSQL
+    4. the registry in PostgreSQL             behind points.db, as an embedded one is
     5. landing files and frames               all that the copied databases have not loaded
-    6. the collector's journal, settings, what else people wrote
+    6. the collector's journal, what people were told, settings, what else people wrote
 
 The other way round a row that is loaded or archived in between would be in neither place. This
 way it may be in both, which loading knows: a file of a known name and a point of a known time are
@@ -51,6 +51,7 @@ from gateway_assets.files.lock import exclusive
 from gateway_assets.frames.reading import segments
 from gateway_assets.frames.segment import seal_of
 from gateway_assets.hot.load import pending
+from gateway_assets.notify.log import lock_of
 from gateway_assets.progress import Progress, silent
 from gateway_assets.settings import Settings
 from gateway_assets.tables import TABLES
@@ -59,6 +60,7 @@ from gateway_assets.tiers.catalog import has_table
 TRIES = 3  # of taking what others change meanwhile
 PARTIAL, HELD, CHECK = ".partial", ".held", ".check"
 DUMP = "registry.dump"
+_LOCK_SECONDS = 10.0
 
 
 @dataclass(slots=True)
@@ -185,6 +187,7 @@ def _take_all(work: _Work, wanted: list[Wanted], *, with_secrets: bool) -> None:
     _take_journal_and_hold(work)
     _take_frames(work)
     _take_landing(work)
+    _take_notifications(work)
     for one in (*plan.state_files(settings), *plan.config_files(settings, secrets=with_secrets)):
         _take_file(work, one)
 
@@ -249,6 +252,16 @@ def _take_journal_and_hold(work: _Work) -> None:
         place = f"{DATA}/{plan.JOURNAL}"
         written(work.target / place, content)
         work.note(place, record.STATE, path)
+
+
+def _take_notifications(work: _Work) -> None:
+    """What channels of type log were told, behind the registry, which knows what was sent."""
+    log = work.settings.notifications_log
+    if not log.exists():
+        return
+    with exclusive(lock_of(log), "writing notifications", _LOCK_SECONDS):
+        for path in sorted(log.parent.glob(f"{log.name}*")):
+            _take_file(work, Wanted(path, f"{DATA}/{path.name}"))
 
 
 def _take_frames(work: _Work) -> None:

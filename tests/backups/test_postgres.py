@@ -102,7 +102,7 @@ def test_without_the_right_to_create_a_database_it_is_listed(
     dumped = done.path / "registry.dump"
     dumped.write_bytes(dumped.read_bytes()[:100])
     with pytest.raises(BackupError, match="pg_restore: error"):
-        postgres.try_out(settings.registry_url, dumped, 0)
+        postgres.try_out(settings.registry_url, dumped, 0, print)
 
 
 def test_a_damaged_dump_is_named(server: Server, filled: Settings) -> None:
