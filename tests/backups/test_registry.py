@@ -33,9 +33,6 @@ from gateway_assets.registry.words import Role
 from gateway_assets.settings import Settings, load_settings
 from tests.alarms.plant import Plant, running_plant
 from tests.backups.filled import load_points
-from tests.registry.conftest import empty_registry as empty_registry  # noqa: PLC0414  fixtures
-from tests.registry.conftest import registry as registry  # noqa: PLC0414
-from tests.registry.conftest import registry_settings as registry_settings  # noqa: PLC0414
 
 HOST = Actor("os:test")
 

@@ -21,7 +21,6 @@ from gateway_assets.registry.users import AuditLog
 from gateway_assets.registry.words import Role
 from gateway_assets.settings import Settings, load_settings
 from tests.alarms.plant import running_plant
-from tests.registry.conftest import registry_settings as registry_settings  # noqa: PLC0414
 from tests.serve.conftest import Answer, Server
 
 HOST = Actor("os:test")
