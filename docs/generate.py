@@ -68,6 +68,7 @@ COMMANDS = (
     ("gateway", "devices", "list"),
     ("gateway", "devices", "restore"),
     ("gateway", "devices", "show"),
+    ("gateway", "devices", "status"),
     ("gateway", "geoip"),
     ("gateway", "geoip", "re-enrich"),
     ("gateway", "geoip", "status"),
