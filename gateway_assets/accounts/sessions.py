@@ -31,30 +31,32 @@ class Opened(NamedTuple):
 def open_session(
     registry: Registry,
     settings: Settings,
-    user_id: str,
+    known: User,
     *,
     ip: str | None = None,
     agent: str | None = None,
     now: datetime | None = None,
 ) -> Opened:
-    """For a user whose password was right; the oldest session ends when there are too many.
+    """For a user as the password was right; the oldest session ends when there are too many.
 
-    Raises LoginRefused for a user who has become inactive meanwhile.
+    Raises LoginRefused for one who has become inactive, or has another password, meanwhile.
     """
     moment = now or utc_now()
     token, expires_at = new_secret(SESSION), moment + timedelta(hours=settings.session_hours)
     with registry.writing() as session:
-        user = session.get_one(User, user_id, with_for_update=True)
+        user = session.get_one(User, known.id, with_for_update=True)
         if user.status is UserStatus.INACTIVE:
             raise LoginRefused("the user is inactive")
+        if user.password_changed_at != known.password_changed_at:
+            raise LoginRefused("the password was changed meanwhile")
         purge_sessions(session, settings, moment)
-        asked = select(UserSession).where(UserSession.user_id == user_id)
+        asked = select(UserSession).where(UserSession.user_id == user.id)
         others = session.scalars(asked.order_by(UserSession.created_at.desc(), UserSession.id))
         for old in others.all()[settings.sessions_per_user - 1 :]:
             session.delete(old)
         session.add(
             UserSession(
-                user_id=user_id,
+                user_id=user.id,
                 token_hash=hash_of(token),
                 ip_address=ip,
                 user_agent=clean(agent),

@@ -23,6 +23,8 @@ from gateway_assets.registry.users import User
 from gateway_assets.registry.words import Role, UserStatus
 from gateway_assets.settings import Settings
 
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_MOST_CHARACTERS = 255
 _USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", re.ASCII)
 _KIND = "users"
 
@@ -70,6 +72,7 @@ def add_user(
         if not _USERNAME.fullmatch(username):
             hint = "1 to 64 letters, digits and . _ @ -, beginning with a letter or digit"
             raise UsageError(f"{username!r} cannot be a username", hint=hint)
+        _check_profile(full_name, email)
         user = User(
             username=username,
             role=role,
@@ -87,6 +90,7 @@ def add_user(
                 raise RegistryError(
                     f"there is a user {username!r} already", hint="see: gateway users list"
                 )
+            _check_email_free(session, email, None)
             session.add(user)
             session.flush()
             details = {"username": username, "role": role.value}
@@ -113,9 +117,11 @@ def edit_user(
     with refusals_recorded(registry, actor, "user.edit", username):
         if status not in {None, UserStatus.ACTIVE, UserStatus.INACTIVE}:
             raise UsageError(f"{status} is set by logins only", hint="ACTIVE or INACTIVE")
+        _check_profile(full_name, email)
         with registry.writing() as session:
             admins = _active_admins(session)
             user = found_user(session, username, locked=True)
+            _check_email_free(session, email, user.id)
             wanted = {
                 "role": role,
                 "status": status,
@@ -227,6 +233,25 @@ def must_change(user: User, now: datetime) -> bool:
     """Whether a user may do nothing but change the password."""
     expires = user.password_expires_at
     return user.must_change_password or (expires is not None and expires <= now)
+
+
+def _check_profile(full_name: str | None, email: str | None) -> None:
+    for what, text in (("a name", full_name), ("an e-mail address", email)):
+        if text and not (text.isprintable() and len(text) <= _MOST_CHARACTERS):
+            hint = f"one line of {_MOST_CHARACTERS} characters at most"
+            raise UsageError(f"{text[:40]!r} cannot be {what}", hint=hint)
+    if email and not _EMAIL.fullmatch(email):
+        raise UsageError(f"{email!r} is no e-mail address", hint="such as: ann@example.org")
+
+
+def _check_email_free(session: Session, email: str | None, user_id: str | None) -> None:
+    if not email:
+        return
+    other = session.scalars(select(User).where(func.lower(User.email) == email.lower())).first()
+    if other is not None and other.id != user_id:
+        raise RegistryError(
+            f"{email} is the e-mail address of {other.username}", hint="see: gateway users list"
+        )
 
 
 def _fresh(

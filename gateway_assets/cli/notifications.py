@@ -83,7 +83,7 @@ def deliver(settings: Settings, as_json: bool) -> None:
 
 
 @notifications.command()
-@click.argument("ids", type=int, nargs=-1)
+@click.argument("ids", type=click.IntRange(1, 2**63 - 1), nargs=-1)
 @click.option("--all", "all_dead", is_flag=True, help="All that are DEAD.")
 @as_json
 @click.pass_obj

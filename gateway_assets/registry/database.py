@@ -75,6 +75,8 @@ class Registry:
         """Refusals of the database as errors of this project."""
         try:
             yield
+        except UnicodeEncodeError as error:  # an argument of a terminal that is not in UTF-8
+            raise RegistryError("a text is not Unicode", hint="give it in UTF-8") from error
         except IntegrityError as error:
             raise RegistryError(f"the registry refuses that: {_told(error)}") from error
         except OperationalError as error:

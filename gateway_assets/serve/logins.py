@@ -53,7 +53,7 @@ class Logins:
         users = self._users
         user = verify(users.registry, users.settings, username, password, actor=actor)
         opened = open_session(
-            users.registry, users.settings, user.id, ip=actor.ip_address, agent=actor.user_agent
+            users.registry, users.settings, user, ip=actor.ip_address, agent=actor.user_agent
         )
         return {
             "token": opened.token,

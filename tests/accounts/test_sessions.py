@@ -13,7 +13,7 @@ from gateway_assets.accounts.sessions import (
     list_sessions,
     open_session,
 )
-from gateway_assets.accounts.users import edit_user
+from gateway_assets.accounts.users import edit_user, set_password
 from gateway_assets.errors import LoginRefused
 from gateway_assets.registry.audit import Actor
 from gateway_assets.registry.users import UserSession
@@ -24,7 +24,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def opened(people: People, now: datetime = NOON) -> str:
-    return open_session(people.registry, people.settings, people.vic.id, now=now).token
+    return open_session(people.registry, people.settings, people.vic, now=now).token
 
 
 def ended(people: People, token: str, now: datetime) -> str:
@@ -80,6 +80,14 @@ def test_who_is_disabled_meanwhile_gets_none(people: People) -> None:
     edit_user(people.registry, HOST, "vic", status=UserStatus.INACTIVE)
     with pytest.raises(LoginRefused):
         opened(people)
+
+
+def test_a_password_that_was_changed_meanwhile_opens_none(people: People) -> None:
+    new = "another long one"
+    set_password(people.registry, people.settings, HOST, "vic", new, now=NOON + MINUTE)
+    with pytest.raises(LoginRefused) as refused:
+        opened(people, NOON + 2 * MINUTE)
+    assert refused.value.reason == "the password was changed meanwhile"
 
 
 def test_open_ones_are_listed(people: People) -> None:

@@ -42,7 +42,7 @@ def test_what_each_role_may_do() -> None:
     assert {role: set(scopes) for role, scopes in SCOPES.items()} == {
         Role.ADMIN: {*reads, "points:write", "alerts:ack", "registry:write", "users:admin"},
         Role.OPERATOR: {*reads, "alerts:ack"},
-        Role.MAINTENANCE: {*reads, "registry:write"},
+        Role.MAINTENANCE: {*reads, "registry:write", "points:write"},
         Role.VIEWER: reads,
     }
 
@@ -174,7 +174,7 @@ def test_many_requests_with_the_same_pair_are_checked_once(people: People) -> No
 
 
 def test_a_session_is_looked_up_each_time(people: People) -> None:
-    token = open_session(people.registry, people.settings, people.vic.id, now=NOON).token
+    token = open_session(people.registry, people.settings, people.vic, now=NOON).token
     known = Authenticator(people.registry, people.settings)
     assert known.identify(Given(token), FROM, NOON).scopes == SCOPES[Role.VIEWER]
     close_session(people.registry, HOST, token)

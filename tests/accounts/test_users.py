@@ -56,10 +56,29 @@ def test_users_that_cannot_be(people: People, name: str, password: str, what: st
     assert (who, done, what in (why or "")) == ("os:test", False, True)
 
 
-def test_a_constraint_of_the_database_is_an_error_and_in_the_audit(people: People) -> None:
-    with pytest.raises(RegistryError):
-        edit_user(people.registry, HOST, "vic", email="nonsense")
-    assert [done for _, done, _ in people.audit("user.edit")] == [False]
+@pytest.mark.parametrize(
+    ("given", "what", "told"),
+    [
+        ({"email": "nonsense"}, UsageError, "no e-mail address"),
+        ({"email": "ANN@example.org"}, RegistryError, "the e-mail address of ann"),
+        ({"email": "a\n@example.org"}, UsageError, "cannot be an e-mail"),
+        ({"full_name": "x" * 256}, UsageError, "cannot be a name"),
+        ({"full_name": "\udcff"}, UsageError, "cannot be a name"),
+        ({"full_name": "\0"}, UsageError, "cannot be a name"),
+    ],
+    ids=map(str, range(6)),
+)
+def test_profiles_that_cannot_be(
+    people: People, given: dict[str, str], what: type[GatewayError], told: str
+) -> None:
+    edit_user(people.registry, HOST, "ann", email="ann@example.org")
+    edit_user(people.registry, HOST, "ann", email="Ann@example.org")
+    with pytest.raises(what, match=told) as refused:
+        edit_user(people.registry, HOST, "vic", **given)  # type: ignore[arg-type]
+    assert refused.value.hint
+    with pytest.raises(what, match=told):
+        add_user(people.registry, people.settings, HOST, "new", Role.VIEWER, BOB, **given)  # type: ignore[arg-type]
+    assert [done for _, done, _ in people.audit("user.edit")] == [True, True, False]
 
 
 def test_names_are_changed_and_removed(people: People) -> None:
@@ -109,8 +128,8 @@ def test_a_status_that_logins_set_is_not_given(people: People) -> None:
 
 @pytest.mark.parametrize("change", ["role", "status", "password"])
 def test_a_change_ends_sessions(people: People, change: str) -> None:
-    token = open_session(people.registry, people.settings, people.vic.id, now=NOON).token
-    kept = open_session(people.registry, people.settings, people.ann.id, now=NOON).token
+    token = open_session(people.registry, people.settings, people.vic, now=NOON).token
+    kept = open_session(people.registry, people.settings, people.ann, now=NOON).token
     if change == "role":
         edit_user(people.registry, HOST, "vic", role=Role.OPERATOR)
     elif change == "status":

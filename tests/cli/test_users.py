@@ -48,7 +48,7 @@ def test_from_the_first_user_to_the_audit(
     settings = load_settings()
     verify(registry, settings, "ann", ann["password"])
     vic = verify(registry, settings, "vic", PASSWORD)
-    open_session(registry, settings, vic.id, ip="192.0.2.7")
+    open_session(registry, settings, vic, ip="192.0.2.7")
     assert [one["address"] for one in read(gateway("users", "sessions", "--json"))] == ["192.0.2.7"]
     assert read(gateway("users", "sessions", "VIC", "--close", "--json")) == []
     for _ in range(5):
@@ -179,3 +179,10 @@ def test_a_server_is_upgraded_by_its_own_command(
 def test_hashes_are_not_for_everybody(gateway: Gateway, settings: Settings) -> None:
     assert gateway("users", "list").code == 0
     assert settings.registry_database.stat().st_mode & 0o007 == 0
+
+
+def test_arguments_that_are_not_unicode(gateway: Gateway, registry: Registry) -> None:
+    refused(gateway("users", "audit", "--user", "\udcff"), 12, "not Unicode", "UTF-8")
+    refused(gateway("alerts", "ack", "\udcff" * 9), 12, "not Unicode", "UTF-8")
+    huge = gateway("notifications", "retry", "9" * 30)
+    assert (huge.code, "is not in the range" in huge.err) == (2, True)

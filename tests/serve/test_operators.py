@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, select
 
-from gateway_assets.accounts.roles import SCOPES, Scope
+from gateway_assets.accounts.roles import Scope
 from gateway_assets.accounts.tokens import add_token
 from gateway_assets.accounts.users import add_user
 from gateway_assets.registry.alerts import Alert, Transition
@@ -192,10 +192,3 @@ def test_a_gateway_writes_with_a_token_of_maintenance(shared: Control) -> None:
     shown = {"Authorization": f"Token {token}"}
     assert shared.server.ask("POST", "/write?db=d", b"m v=1", **shown).status == 204
     assert shared.server.ask("GET", "/api/alerts", None, **shown).status == 403
-
-
-def test_nobody_but_an_administrator_has_all() -> None:
-    reads = {Scope.POINTS_READ, Scope.ALERTS_READ, Scope.REGISTRY_READ}
-    assert SCOPES[Role.VIEWER] == reads
-    assert SCOPES[Role.OPERATOR] - reads == {Scope.ALERTS_ACK}
-    assert SCOPES[Role.MAINTENANCE] - reads == {Scope.REGISTRY_WRITE, Scope.POINTS_WRITE}
