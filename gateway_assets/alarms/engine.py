@@ -207,7 +207,8 @@ class Engine:
                 before = known[key].state if key in known else State()
                 late += self._too_late(key, series, mark, before)
                 step = advance(one.rule, before, _later(found, seen[one.rule.id]))
-                moved.append(self._moved(key, one, series, before, step))
+                if step.state != before or key not in known:
+                    moved.append(self._moved(key, one, series, before, step))
                 steps += len(step.transitions)
         record(session, self._settings, moved)
         write_late(session, late)
