@@ -6,6 +6,7 @@ as long as no point came late.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -56,10 +57,15 @@ def simulate(
     states = {one.id: State() for one in series}
     steps: dict[int, list[Transition]] = {one.id: [] for one in series}
     samples = dict.fromkeys(states, 0)
+    whole = {
+        number for (number,) in connection.execute("SELECT id FROM series WHERE type <> 'float'")
+    }
     for since, until in _days(start, end):
         for some in range(0, len(series), SERIES_AT_ONCE):
             part = [one.id for one in series[some : some + SERIES_AT_ONCE]]
-            for number, found in _by_series(reader.points(part, since, until)):
+            for number, values in _by_series(reader.points(part, since, until)):
+                # Whole numbers are compared exactly, as the engine does.
+                found = _whole(values) if number in whole else values
                 step = advance(rule, states[number], found)
                 states[number] = step.state
                 steps[number] += step.transitions
@@ -68,6 +74,13 @@ def simulate(
     for number, state in states.items():
         steps[number] += silence(rule, state, end).transitions
     return [Simulated(one, samples[one.id], tuple(steps[one.id])) for one in series]
+
+
+def _whole(samples: list[Sample]) -> list[Sample]:
+    return [
+        (time, value if value is None or not math.isfinite(value) else int(value), quality)
+        for time, value, quality in samples
+    ]
 
 
 def _days(start: int, end: int) -> Iterator[tuple[int, int]]:

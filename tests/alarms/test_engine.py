@@ -17,6 +17,8 @@ from gateway_assets.alarms.engine import GRACE
 from gateway_assets.alarms.kpi import Activation
 from gateway_assets.alarms.operate import acknowledge, reset, shelve, unshelve
 from gateway_assets.alarms.samples import MOST
+from gateway_assets.alarms.scope import machine_rule, series_after
+from gateway_assets.alarms.simulate import simulate
 from gateway_assets.alarms.store import read_states
 from gateway_assets.cli.alarms import acknowledging, operate_each
 from gateway_assets.errors import UsageError
@@ -235,6 +237,11 @@ def test_whole_numbers_are_compared_exactly(plant: Plant) -> None:
     plant.rule(None, op=CompareOp.EQ, threshold_value=1e10)
     plant.feed("plc-1", [(1, "10000000003i")])
     assert plant.alerts() == []
+    with plant.registry.reading() as session:
+        rule = machine_rule(session.scalars(select(AlertRule)).one())
+    series = series_after(plant.points, 0)
+    (found,) = simulate(plant.points, plant.settings, rule, series, T0, T0 + 9 * SECOND)
+    assert (found.samples, found.steps) == (1, ())
     plant.feed("plc-1", [(2, "10000000000i")])
     assert len(plant.alerts()) == 1
 
