@@ -207,8 +207,8 @@ class Transition(Model):
 class Instance(Model):
     """Where an instance stands: all that its next sample needs, as the state machine wrote it.
 
-    ``due`` (ns since 1970) is when it must be looked at although no sample came: silence, the end
-    of a shelf, an alarm that lasts too long.
+    ``due`` (ns since 1970) is when it must be looked at although no sample came: silence, or the
+    end of a shelf.
     """
 
     __tablename__ = "alert_instances"

@@ -19,21 +19,24 @@ from gateway_assets.settings import Settings
 SECONDS = 0.25  # between two looks; one that finds nothing costs a question to each database
 PRESENCE_SECONDS = 10.0
 AFTER_ERROR_SECONDS = 5.0
+SAY_AGAIN_SECONDS = 600.0
 _IDLE_SECONDS = 2.0
 
 
 def run_alarms(settings: Settings, say: Callable[[str], None], stopped: Callable[[], bool]) -> None:
-    """Until ``stopped``. What fails is said once, and tried again: no sample is missed by that."""
-    said = ""
+    """Until ``stopped``. What fails is said, the same not again for a while, and tried again: no
+    sample is missed by that.
+    """
+    said, at = "", 0.0
     while not stopped():
         try:
             if settings.has_registry:
                 _run(settings, say, stopped)
             _wait(_IDLE_SECONDS, stopped)
         except GatewayError as error:
-            if str(error) != said:
+            if str(error) != said or time.monotonic() - at > SAY_AGAIN_SECONDS:
                 say(f"error: {error}")
-            said = str(error)
+                said, at = str(error), time.monotonic()
             _wait(AFTER_ERROR_SECONDS, stopped)
 
 
