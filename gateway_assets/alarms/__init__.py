@@ -28,6 +28,7 @@ The engine:
 ``record``          all of that, with the notifications, in one transaction
 ``wording``         what an alarm says
 ``presence``        which devices are there, by their points
+``tidy``            what nobody asks for any more goes
 ``operate``         what operators do, with who, when and why
 ``standing``        what stands in alarm
 ``activations``     steps as activations, for the figures

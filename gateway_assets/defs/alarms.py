@@ -127,17 +127,21 @@ def kpis_asset(settings: Settings) -> dg.AssetsDefinition:
         from gateway_assets.alarms.activations import recorded
         from gateway_assets.alarms.kpi import report
         from gateway_assets.alarms.scope import nanoseconds
+        from gateway_assets.alarms.tidy import tidy
         from gateway_assets.registry.opened import opened_registry
 
         end = datetime.now(UTC)
         start = end - timedelta(days=KPI_DAYS)
-        with opened_registry(settings) as registry, registry.reading() as session:
-            found = recorded(session, start, end)
+        with opened_registry(settings) as registry:
+            with registry.reading() as session:
+                found = recorded(session, start, end)
+            tidied = tidy(registry, settings)
         told = report(found, nanoseconds(start), nanoseconds(end))
         missed = [one.name for one in told.kpis if one.met is False]
         return dg.MaterializeResult(
             metadata={
                 "activations": len(found),
+                "removed_notifications": tidied.notices,
                 **{one.name: float(one.value) for one in told.kpis},
                 "limits": dg.MetadataValue.md(_limits(told)),
                 "top_ten": dg.MetadataValue.md(_table(("series", "times", "share, %"), (

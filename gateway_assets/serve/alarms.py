@@ -17,7 +17,7 @@ from gateway_assets.points.schema import open_points
 from gateway_assets.settings import Settings
 
 SECONDS = 0.25  # between two looks; one that finds nothing costs a question to each database
-PRESENCE_SECONDS = 10.0
+PRESENCE_SECONDS, TIDY_SECONDS = 10.0, 3_600.0
 AFTER_ERROR_SECONDS = 5.0
 SAY_AGAIN_SECONDS = 600.0
 _IDLE_SECONDS = 2.0
@@ -44,10 +44,11 @@ def _run(settings: Settings, say: Callable[[str], None], stopped: Callable[[], b
     # SQLAlchemy takes a third of a second and forty megabytes, which a host without rules keeps.
     from gateway_assets.alarms.presence import renew_presences  # noqa: PLC0415
     from gateway_assets.alarms.run import held_engine  # noqa: PLC0415
+    from gateway_assets.alarms.tidy import tidy  # noqa: PLC0415
     from gateway_assets.notify.deliver import deliver_forever  # noqa: PLC0415
 
     told: dict[str, str] = {}
-    due = 0.0
+    due = tidy_due = 0.0
     with held_engine(settings) as engine, open_points(settings.points_database) as points:
         stop = threading.Event()
         sender = threading.Thread(
@@ -61,6 +62,9 @@ def _run(settings: Settings, say: Callable[[str], None], stopped: Callable[[], b
                     if time.monotonic() >= due:
                         renew_presences(settings, engine.registry, points)
                         due = time.monotonic() + PRESENCE_SECONDS
+                    if time.monotonic() >= tidy_due:
+                        tidy(engine.registry, settings)
+                        tidy_due = time.monotonic() + TIDY_SECONDS
                 for rule, why in engine.wrong_rules.items():
                     if told.get(rule) != why:
                         say(f"error: {why}")
