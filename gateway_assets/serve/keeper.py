@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gateway_assets.settings import Settings
 
-DOES = {"loader": "loads", "alarms": "evaluates alarms"}
+NAMES = {"loader": "the loader", "alarms": "the evaluation of alarms"}
 PAUSES = (1, 2, 5, 10, 30)  # seconds before another start
 _STEADY_SECONDS = 60
 _STOP_SECONDS = 8

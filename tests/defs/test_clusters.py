@@ -261,9 +261,9 @@ def test_what_old_runs_said_goes_with_them_but_for_the_newest(
     kept = Path(instance.root_directory) / "history" / "runs" / "index.db"
     with closing(sqlite3.connect(kept)) as connection:
         count = "SELECT count(*) FROM asset_check_executions"
-        assert connection.execute(count).fetchone() == (3 * CHECKS + 7,)
+        assert connection.execute(count).fetchone() == (3 * CHECKS + 8,)
         assert forget_old_runs(instance, datetime.now(UTC), keep_newest=1) == 3
-        assert connection.execute(count).fetchone() == (CHECKS + 7,)
+        assert connection.execute(count).fetchone() == (CHECKS + 8,)
     assert check(instance, advice.NAME, "backend_down")[0]
 
 

@@ -197,10 +197,15 @@ def test_a_killed_loader_is_started_again(serve: Callable[..., Server]) -> None:
 
 def child_of(server: Server) -> int:
     path = Path(f"/proc/{server.process.pid}/task")
-    until(lambda: any((task / "children").read_text() for task in path.iterdir()))
-    children = [pid for task in path.iterdir() for pid in (task / "children").read_text().split()]
-    assert len(children) == 1
-    return int(children[0])
+    until(lambda: len(loaders(path)) == 1)
+    return loaders(path)[0]
+
+
+def loaders(tasks: Path) -> list[int]:
+    """The children that load; another one evaluates alarms."""
+    children = [pid for task in tasks.iterdir() for pid in (task / "children").read_text().split()]
+    commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
+    return [pid for pid, command in commands.items() if b"--loader" in command]
 
 
 def is_zombie(pid: int) -> bool:
