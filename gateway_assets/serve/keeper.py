@@ -50,9 +50,7 @@ def _keep(
             return
         deaths = 1 if time.monotonic() - began > _STEADY_SECONDS else deaths + 1
         pause = PAUSES[min(deaths, len(PAUSES)) - 1]
-        say(
-            f"the part that {DOES[part]} ended with status {status}; starting it again in {pause} s"
-        )
+        say(f"{NAMES[part]} ended with status {status}; starting it again in {pause} s")
         stopping.wait(pause)
 
 
