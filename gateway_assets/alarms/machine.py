@@ -11,7 +11,8 @@
 
 A sample that is bad, or of which an expression knows nothing, does none of that. The first good
 sample of each slot ``time // eval_interval`` is evaluated. Normal again, but not acknowledged or
-latched, is told as RTN_UNACK. What fires within ``cooldown`` of the last end is told as reopened.
+latched, is told as RTN_UNACK. What fires within ``cooldown`` of the last end is reopened, of which
+nobody is notified until it has lasted for the cooldown, too.
 
 After ``max_gap`` without a sample, or with bad ones only, the data is STALE, from that very moment
 on, whoever finds out and when. PENDING is given up, the off delay starts again with the next good
@@ -268,6 +269,7 @@ class _Run:
         self._move(self._compiled.judge(self._window), time, value)
         if self._state.condition is ACTIVE:
             self._escalate(time, value)
+            self._persist(time, value)
 
     def _move(self, outcome: Outcome, time: int, value: float) -> None:
         if outcome is Outcome.UNKNOWN:
@@ -370,6 +372,15 @@ class _Run:
             before = state.level or self._rule.level
             self._state = replace(state, level=level)
             self._announce(time, (before, level), Reason.ESCALATED, value, notify=True)
+
+    def _persist(self, time: int, value: float) -> None:
+        """What was reopened in silence and stays is no chattering, so people are told after all."""
+        state = self._state
+        if state.announced or state.ack is Ack.ACK or state.suppression is not Suppression.NONE:
+            return
+        assert state.last_fired is not None
+        if time - state.last_fired > self._rule.cooldown:
+            self._announce(time, (ACTIVE, ACTIVE), Reason.PERSISTS, value, notify=True)
 
     def _stale(self, time: int, reason: Reason) -> None:
         if self._state.stale:

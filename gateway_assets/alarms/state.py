@@ -46,6 +46,7 @@ class Reason(StrEnum):
 
     FIRED = "fired"
     REOPENED = "reopened"
+    PERSISTS = "persists"
     CLEARING = "clearing"
     FIRED_AGAIN = "fired_again"
     RESOLVED = "resolved"

@@ -128,6 +128,7 @@ class Reference:
         self.judge(time, value, previous)
         if self.condition == "ACTIVE":
             self.climb(time, value)
+            self.insist(time, value)
 
     def worse(self, a: float, b: float) -> float:
         if self.rule.op in {Op.LT, Op.LTE}:
@@ -260,6 +261,12 @@ class Reference:
             before, self.level = self.level, highest
             if self.say(time, before, highest, "escalated", value, True):
                 self.announced = True
+
+    def insist(self, time: int, value: float) -> None:
+        assert self.fired is not None
+        silent = not self.announced and self.acked == "UNACK" and self.suppression == "NONE"
+        if silent and time > self.fired + self.rule.cooldown:
+            self.announced = self.say(time, "ACTIVE", "ACTIVE", "persists", value, True)
 
     def lose(self, at: int, why: str) -> None:
         if self.stale:

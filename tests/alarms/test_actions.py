@@ -90,6 +90,18 @@ def test_a_shelved_alarm_is_told_when_its_shelf_ends() -> None:
     assert _told(_lived(70, state=expired.state, start=600)) == [("ACTIVE", "RTN_UNACK", True)]
 
 
+def test_what_is_opened_again_in_silence_and_stays_is_told() -> None:
+    again = _lived(90, 70, 90, 70, cooldown=3).state
+    stays = _lived(90, 90, 90, 90, state=again, start=4, cooldown=3)
+    assert _told(stays) == [("RTN_UNACK", "ACTIVE", False)]
+    told = _lived(90, 90, state=stays.state, start=8, cooldown=3)
+    assert _told(told) == [("ACTIVE", "ACTIVE", True)]
+    assert told.transitions[0].event_time == 8
+    assert _told(_lived(70, state=told.state, start=10, cooldown=3))[0][2]
+    seen = acknowledge(stays.state, "ann", "", 7).state
+    assert _told(_lived(90, state=seen, start=8, cooldown=3)) == []
+
+
 def test_whoever_was_not_told_of_the_start_is_not_told_of_the_end() -> None:
     out = out_of_service(State(), "ann", "repair", 0).state
     fired = _lived(90, state=out, start=1).state
