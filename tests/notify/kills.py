@@ -67,7 +67,7 @@ def _in_child(work: Work, settings: Settings, clock: Clock, kill_at: int = 0) ->
         try:
             registry = Registry(settings)
             if kill_at:
-                _kill_at_call(kill_at)
+                kill_at_call(kill_at)
             work(registry, settings, clock)
             sys.setprofile(None)
             outcome = 0
@@ -83,7 +83,7 @@ def _in_child(work: Work, settings: Settings, clock: Clock, kill_at: int = 0) ->
     return False
 
 
-def _kill_at_call(number: int) -> None:
+def kill_at_call(number: int) -> None:
     calls = itertools.count(1)
 
     def count(frame: FrameType, event: str, arg: Any) -> None:
