@@ -1,13 +1,14 @@
 """Kill real work with SIGKILL at every kind of point, and look at what is left.
 
-``python -m tests.killing WORK FIRST STEP`` copies a prepared data directory and runs the work in
-a forked child that kills itself at its n-th call of a Python or C function, for n = FIRST,
-FIRST + STEP, … until the work ends by itself. After every kill, and after running the work again,
-the bridge must answer every row exactly once. Prints one JSON line.
+``python -m tests.killing WORK KILLS`` copies a prepared data directory and runs the work in a
+forked child that kills itself at one of its calls of a Python or C function; so many times, spread
+evenly over all of its calls. After every kill, and after running the work again, the bridge must
+answer every row exactly once. Prints one JSON line.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -34,10 +36,12 @@ from gateway_assets.settings import Settings, load_settings
 from gateway_assets.tables import IP_TRAFFIC, IP_TRAFFIC_DAILY, rollups_of
 from tests.grouped import wrong_rows
 from tests.mmdb import write_mmdb
+from tests.spread import spread
 from tests.traffic import TODAY, land_rows, roll_up, seen
 
 DAYS = range(TODAY - 3, TODAY)
 Work = Callable[[sqlite3.Connection, Settings], object]
+CALLS = RawValue("q", 0)  # of the last child
 
 
 def _load(connection: sqlite3.Connection, settings: Settings) -> None:
@@ -129,8 +133,7 @@ def _in_child(work: Work, settings: Settings, kill_at: int = 0) -> bool:
     if child == 0:
         status = 1
         try:
-            if kill_at:
-                _kill_at_call(kill_at)
+            _count_calls(kill_at)
             with open_store(settings.hot_database) as connection:
                 work(connection, settings)
             sys.setprofile(None)
@@ -147,14 +150,14 @@ def _in_child(work: Work, settings: Settings, kill_at: int = 0) -> bool:
     return False
 
 
-def _kill_at_call(number: int) -> None:
-    calls = 0
+def _count_calls(kill_at: int) -> None:
+    """Into ``CALLS``; this process ends at one of them, counted from 1."""
+    CALLS.value = 0
 
     def count(frame: FrameType, event: str, arg: Any) -> None:
-        nonlocal calls
         if event in {"call", "c_call"}:
-            calls += 1
-            if calls == number:
+            CALLS.value += 1
+            if CALLS.value == kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.setprofile(count)
@@ -192,29 +195,34 @@ def _checked_in_child(settings: Settings, files: int | None) -> None:
     _in_child(lambda connection, own: _check(own, files), settings)
 
 
-def main(name: str, first: int, step: int) -> None:
+def main(name: str, kills: int) -> None:
     # Days of fifty rows must leave and come back in many chunks, not in one.
     pace.FIRST_ROWS = pace.MOST_ROWS = 7
+    for module in ("duckdb", "pandas", "pyarrow.parquet"):
+        importlib.import_module(module)  # once, not in every fork
     prepare, work, files = WORKS[name]
     with tempfile.TemporaryDirectory() as folder:
         template = load_settings(data_dir=Path(folder) / "template")
         _in_child(prepare, template)
-        kills = 0
-        at = first
-        while True:
-            trial = load_settings(data_dir=Path(folder) / f"trial{at}")
-            shutil.copytree(template.data_dir, trial.data_dir)
-            killed = _in_child(work, trial, at)
-            _checked_in_child(trial, None)
-            _in_child(work, trial)
-            _checked_in_child(trial, files)
-            shutil.rmtree(trial.data_dir)
-            if not killed:
-                break
-            kills += 1
-            at += step
-    print(json.dumps({"work": name, "kills": kills, "last_call": at}))
+
+        def trial(kill_at: int) -> bool:
+            """Whether the work was killed there."""
+            own = load_settings(data_dir=Path(folder) / "trial")
+            shutil.copytree(template.data_dir, own.data_dir)
+            killed = _in_child(work, own, kill_at)
+            calls = CALLS.value
+            _checked_in_child(own, None)
+            _in_child(work, own)
+            _checked_in_child(own, files)
+            shutil.rmtree(own.data_dir)
+            CALLS.value = calls
+            return killed
+
+        trial(0)
+        calls = CALLS.value
+        killed = sum(trial(call) for call in spread(calls, kills))
+    print(json.dumps({"work": name, "kills": killed, "calls": calls}))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]))

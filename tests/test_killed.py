@@ -10,27 +10,20 @@ from pathlib import Path
 
 import pytest
 
+KILLS = 12
+
 
 @pytest.mark.parametrize(
-    ("work", "first", "step", "at_least"),
-    [
-        ("load", 311, 701, 20),
-        ("rollup", 11, 97, 20),
-        ("younger", 53, 449, 15),
-        ("archive", 97, 1301, 20),
-        ("restore", 53, 199, 20),
-        ("late", 401, 3001, 20),
-        ("places", 79, 907, 20),
-    ],
+    "work", ["load", "rollup", "younger", "archive", "restore", "late", "places"]
 )
-def test_every_row_is_answered_once(work: str, first: int, step: int, at_least: int) -> None:
+def test_every_row_is_answered_once(work: str) -> None:
     environment = {
         **os.environ,
         "GATEWAY_HOT_DAYS": '{"ip_traffic": 0, "ip_traffic_daily": 0}',
         "GATEWAY_ARCHIVE_GRACE_HOURS": "0",
     }
     done = subprocess.run(
-        [sys.executable, "-m", "tests.killing", work, str(first), str(step)],
+        [sys.executable, "-m", "tests.killing", work, str(KILLS)],
         env=environment,
         cwd=Path(__file__).parents[1],
         capture_output=True,
@@ -38,4 +31,4 @@ def test_every_row_is_answered_once(work: str, first: int, step: int, at_least: 
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["kills"] >= at_least
+    assert json.loads(done.stdout)["kills"] >= KILLS - 1  # how many calls there are varies

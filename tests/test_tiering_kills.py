@@ -1,7 +1,7 @@
 """SIGKILL while other processes write and ask: every row is answered once, by everybody.
 
-``python -m tests.tiering_kills`` runs longer campaigns: any seed, any number of kills, every call
-of a work (FIRST 1, STEP 1) instead of some.
+``python -m tests.tiering_kills`` runs longer campaigns: any seed, any number of kills, of a work
+also at every call of it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 RANDOM_KILLS = 100  # of each seed
+KILLS = 8  # of each work
 
 
 def campaign(*arguments: object, seconds: float) -> dict[str, Any]:
@@ -40,21 +41,9 @@ def test_five_hundred_kills_at_random_moments(seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("work", "first", "step", "at_least"),
-    [
-        ("archive", 3, 53, 7),
-        ("prune", 5, 67, 7),
-        ("restore", 7, 31, 7),
-        ("compact", 9, 31, 7),
-        ("shorten", 11, 89, 7),
-        ("erase", 13, 47, 7),
-        ("expire", 15, 29, 7),
-        ("months", 17, 23, 7),
-    ],
+    "work", ["archive", "prune", "restore", "compact", "shorten", "erase", "expire", "months"]
 )
 @pytest.mark.parametrize("form", ["counted", "composite"])
-def test_kills_at_calls_of_one_work(
-    work: str, form: str, first: int, step: int, at_least: int
-) -> None:
-    found = campaign(work, first, step, form, seconds=300)
-    assert found["kills"] >= at_least
+def test_kills_at_calls_of_one_work(work: str, form: str) -> None:
+    found = campaign(work, KILLS, form, seconds=300)
+    assert found["kills"] >= KILLS - 1  # how many calls there are varies

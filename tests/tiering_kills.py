@@ -5,9 +5,9 @@ is killed at seeded random moments, KILLS times. Meanwhile a writer inserts rece
 and changes old ones, and a reader asks the bridge. After every kill, and now and then after a run
 that nobody killed, all rows are compared. Prints one JSON line.
 
-``python -m tests.tiering_kills WORK FIRST STEP [composite]`` kills one work, without others beside
-it, at its n-th call of SQLite or the operating system for n = FIRST, FIRST + STEP, … until the work
-ends by itself. What is found is compared after each kill, and after running the work again.
+``python -m tests.tiering_kills WORK KILLS [composite]`` kills one work, without others beside it,
+at so many of its calls of SQLite or the operating system, spread evenly over all of them. What is
+found is compared after each kill, and after running the work again.
 
 This process holds no SQLite file and no thread, so that its forks are whole.
 """
@@ -31,6 +31,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import count
+from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -54,6 +55,7 @@ from tests.foreign import (
     doubled,
     explained,
 )
+from tests.spread import spread
 
 TODAY = clock.day_of(clock.now())
 PATIENCE = 60.0  # seconds; nothing here takes a tenth of it
@@ -64,6 +66,7 @@ FIRST_GONE = 1_000_000
 
 DAYS = (TODAY - 41, TODAY - 40)  # both of months that are over; nearly always of one month
 KEEP_LINE = "keep_days = 39\n"
+COUNTED_CALLS = RawValue("q", 0)  # of the last child whose calls are counted
 CALLS = {
     "execute", "executemany", "commit", "open", "write", "fsync", "rename", "replace", "unlink",
     "link", "mkdir", "rmdir", "ftruncate", "pwrite",
@@ -223,7 +226,7 @@ WORKS: dict[str, tuple[Prepare, Work, Callable[[Event], bool]]] = {
 }
 
 
-def in_child(work: Callable[[], object], kill_at: int = 0) -> bool:
+def in_child(work: Callable[[], object], kill_at: int | None = None) -> bool:
     """Run work in a fork; whether it was killed. Ends this process when the work fails."""
     child = os.fork()
     if child == 0:
@@ -236,11 +239,11 @@ def in_child(work: Callable[[], object], kill_at: int = 0) -> bool:
     return False
 
 
-def _as_child(work: Callable[[], object], kill_at: int = 0) -> None:
+def _as_child(work: Callable[[], object], kill_at: int | None = None) -> None:
     status = 1
     try:
-        if kill_at:
-            _kill_at_call(kill_at)
+        if kill_at is not None:
+            _count_calls(kill_at)
         work()
         sys.setprofile(None)
         status = 0
@@ -262,18 +265,18 @@ def _waited(child: int) -> int:
     return status
 
 
-def _kill_at_call(number: int) -> None:
-    calls = 0
+def _count_calls(kill_at: int) -> None:
+    """Into ``COUNTED_CALLS``; this process ends at one of them, counted from 1."""
+    COUNTED_CALLS.value = 0
 
     def look(frame: FrameType, event: str, arg: Any) -> None:
-        nonlocal calls
         if event == "c_call":
             counts = getattr(arg, "__name__", "") in CALLS
         else:
             counts = event in {"call", "return"} and frame.f_code.co_name in AROUND
         if counts:
-            calls += 1
-            if calls == number:
+            COUNTED_CALLS.value += 1
+            if COUNTED_CALLS.value == kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.setprofile(look)
@@ -311,35 +314,37 @@ def check_tidy(foreign: Foreign) -> None:
     assert not list(staged.rglob("*.*")), list(staged.rglob("*.*"))
 
 
-def kill_at_points(name: str, first: int, step: int, form: Form) -> dict[str, Any]:
-    """Kill a work at its n-th call for n = first, first + step, … until it ends by itself."""
+def kill_at_points(name: str, kills: int, form: Form) -> dict[str, Any]:
+    """Kill a work at so many of its calls, or at every one when it has fewer."""
     prepare, work, goes = WORKS[name]
     with tempfile.TemporaryDirectory() as folder:
         template = Foreign(form, Path(folder) / "template")
         saved = Path(folder) / "events.json"
         in_child(lambda: saved.write_text(json.dumps(prepare(template)), "utf-8"))
         events = [Event(*values) for values in json.loads(saved.read_text("utf-8"))]
-        kills, at = 0, first
-        while True:
-            trial = Foreign(form, Path(folder) / f"trial{at}")
-            shutil.copytree(template.data_dir, trial.data_dir)
-            print(f"{name}: killed at {at}", file=sys.stderr, flush=True)
-            killed = in_child(lambda trial=trial: work(trial), at)  # type: ignore[misc]
 
-            def after(trial: Foreign = trial, killed: bool = killed) -> None:
-                _check_point(trial, events, goes, not killed)
-                work(trial)
-                _check_point(trial, events, goes, True)
+        def trial(kill_at: int) -> bool:
+            """Whether the work was killed there."""
+            own = Foreign(form, Path(folder) / f"trial{kill_at}")
+            shutil.copytree(template.data_dir, own.data_dir)
+            print(f"{name}: killed at {kill_at}", file=sys.stderr, flush=True)
+            killed = in_child(lambda: work(own), kill_at)
+
+            def after() -> None:
+                _check_point(own, events, goes, not killed)
+                work(own)
+                _check_point(own, events, goes, True)
                 if name == "expire":
-                    _check_keys_are_free(trial, events)
+                    _check_keys_are_free(own, events)
 
             in_child(after)
-            shutil.rmtree(trial.data_dir)
-            if not killed:
-                break
-            kills += 1
-            at += step
-    return {"work": name, "form": form.name, "kills": kills, "last_call": at}
+            shutil.rmtree(own.data_dir)
+            return killed
+
+        trial(0)
+        calls = COUNTED_CALLS.value
+        killed = sum(trial(call) for call in spread(calls, kills))
+    return {"work": name, "form": form.name, "kills": killed, "calls": calls}
 
 
 def _check_keys_are_free(foreign: Foreign, events: list[Event]) -> None:
@@ -694,9 +699,9 @@ def main(arguments: list[str]) -> None:
     for name in ("duckdb", "pandas", "pyarrow.parquet"):
         importlib.import_module(name)  # once, not in every fork
     if arguments[0] in WORKS:
-        work, first, step, *form = arguments
+        work, kills, *form = arguments
         chosen = COMPOSITE if form == ["composite"] else COUNTED
-        print(json.dumps(kill_at_points(work, int(first), int(step), chosen)))
+        print(json.dumps(kill_at_points(work, int(kills), chosen)))
     else:
         seed, kills = arguments
         print(json.dumps(kill_at_random(int(seed), int(kills))))
