@@ -6,6 +6,7 @@ and ``docs/cli.md``.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -242,18 +243,46 @@ it was; rows that are read twice are one point. `gateway load` makes points of w
 
 def cli_page() -> str:
     parts = ["# Commands\n", NOTICE]
-    for command in COMMANDS:
-        program = str(Path(sys.executable).with_name(command[0]))
-        shown = subprocess.run(
-            [program, *command[1:], "--help"],
-            capture_output=True,
-            text=True,
-            check=True,
-            env={"COLUMNS": "100", "HOSTNAME": "box"},
-        )
-        text = "\n".join(line.rstrip() for line in shown.stdout.splitlines()).strip()
+    for command, shown in zip(COMMANDS, _helps(), strict=True):
+        text = "\n".join(line.rstrip() for line in shown.splitlines()).strip()
         parts.append(f"## {' '.join(command)}\n\n```text\n{text}\n```\n")
     return "\n".join(parts)
+
+
+_SHOW = """
+import contextlib, io, json, sys
+from gateway_assets.cli.main import gateway
+
+told = []
+for arguments in json.load(sys.stdin):
+    with contextlib.redirect_stdout(io.StringIO()) as shown:
+        gateway.main([*arguments, "--help"], "gateway", standalone_mode=False)
+    told.append(shown.getvalue())
+json.dump(told, sys.stdout)
+"""
+
+
+def _helps() -> list[str]:
+    """What each command says of itself: one process for all of them, because imports take long."""
+    own = [command for command in COMMANDS if command[0] == "gateway"]
+    told = json.loads(_ran([sys.executable, "-c", _SHOW], json.dumps([one[1:] for one in own])))
+    shown = dict(zip(own, told, strict=True))
+    folder = Path(sys.executable).parent
+    return [
+        shown.get(command) or _ran([str(folder / command[0]), *command[1:], "--help"])
+        for command in COMMANDS
+    ]
+
+
+def _ran(command: list[str], given: str = "") -> str:
+    return subprocess.run(
+        command,
+        input=given,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"COLUMNS": "100", "HOSTNAME": "box"},
+    ).stdout
 
 
 PAGES = {
