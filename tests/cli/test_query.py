@@ -74,13 +74,13 @@ def test_query_shows_another_zone(settings: Settings) -> None:
     [
         ("COPY ip_traffic TO '/tmp/stolen.csv'", "COPY"),
         ("SELECT * FROM read_csv('/etc/passwd')", "read_csv"),
-        ("SELECT repeat('x', 2000000000)", "emory"),
+        ("SELECT repeat('x', 200000000)", "emory"),
         ("SELECT 1; SELECT 2", "one statement"),
         ("SELECT nothing FROM ip_traffic", "nothing"),
     ],
 )
 def test_query_refuses_in_one_line(settings: Settings, text: str, said: str) -> None:
-    done = gateway(settings, "query", text)
+    done = gateway(settings, "query", text, GATEWAY_QUERY_MEMORY_LIMIT="64MB")
     assert done.returncode == 8
     error, *_ = done.stderr.splitlines()
     assert error.startswith("gateway: error: ")
