@@ -54,12 +54,13 @@ _fits_nothing = re.compile(r"(?!)").match
 class _Template:
     """A shape, and once it has come often an expression for lines of it."""
 
-    __slots__ = ("converters", "keys", "match", "seen", "shape")
+    __slots__ = ("converters", "keys", "match", "seen", "shape", "time")
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         self.keys = frozenset(key for key, _ in shape.fields)
         self.converters = [_CONVERTERS[kind] for _, kind in shape.fields]
+        self.time = len(shape.fields) + 1  # its group
         self.seen = 0
         self.match = _fits_nothing
 
@@ -88,11 +89,14 @@ class _Known:
 class Parser:
     """Reads bodies one after the other, in one thread. What it remembers is bounded.
 
-    ``learn_after`` is how often a shape comes before it gets an expression; 0 is never.
+    ``learn_after`` is how often a shape comes before it gets an expression; 0 is never. Without
+    ``values`` the lines have none, for who only wants to know what can be read: everything else is
+    the same, because the same expressions and the same grammar have read it.
     """
 
-    def __init__(self, *, learn_after: int = _LEARN_AFTER) -> None:
+    def __init__(self, *, learn_after: int = _LEARN_AFTER, values: bool = True) -> None:
         self._learn_after = learn_after
+        self._takes_values = values
         self._heads: dict[str, _Known] = {}
         self._templates: dict[tuple[tuple[str, Type], ...], _Template] = {}
         self._recent: dict[str, list[_Template]] = {}
@@ -132,7 +136,7 @@ class Parser:
             blank = _end_of_head(text, at, size)
             known = heads.get(text[at:blank])
             match = known.template.match(text, blank) if known else None
-            line = _taken(known, match, unit, now) if known and match else None
+            line = self._taken(known, match, unit, now) if known and match else None
             if line and match:
                 lines.append(line)
                 at = match.end()
@@ -164,15 +168,27 @@ class Parser:
             match = template.match(text, blank)
             if match and not any(key in template.keys for key, _ in known.head.tags):
                 known.template = template
-                line = _taken(known, match, unit, now)
+                line = self._taken(known, match, unit, now)
                 if line:
                     return line, match.end()
         found, end = grammar.fields(text, blank)
         grammar.check_keys(known.head, found)
         time, end = grammar.moment(text, end, unit, now)
         template = self._template(known, found)
-        values = tuple(value for _, value in found.values())
+        values = tuple(value for _, value in found.values()) if self._takes_values else ()
         return Line(known.head, template.shape, values, time), end
+
+    def _taken(self, known: _Known, match: re.Match[str], unit: int, now: int) -> Line | None:
+        """The line of a match of the head's template, or None when its time is out of range."""
+        template = known.template
+        stamp = match[template.time]
+        time = now if stamp is None else grammar.scaled(int(stamp), unit)
+        if not TIME_MIN <= time <= TIME_MAX:
+            return None
+        values: tuple[Value, ...] = ()
+        if self._takes_values:
+            values = tuple(map(call, template.converters, match.groups()))
+        return Line(known.head, template.shape, values, time)
 
     def _remember(self, raw: str, head: Head) -> _Known:
         self._make_room(len(raw) + _A_HEAD + _A_TAG * len(head.tags))
@@ -203,17 +219,6 @@ class Parser:
             self._templates.clear()
             self._recent.clear()
             self._room = _ROOM - size
-
-
-def _taken(known: _Known, match: re.Match[str], unit: int, now: int) -> Line | None:
-    """The line of a match of the head's template, or None when its time is out of range."""
-    groups = match.groups()
-    stamp = groups[-1]
-    time = now if stamp is None else grammar.scaled(int(stamp), unit)
-    if not TIME_MIN <= time <= TIME_MAX:
-        return None
-    template = known.template
-    return Line(known.head, template.shape, tuple(map(call, template.converters, groups)), time)
 
 
 def _end_of_head(text: str, at: int, size: int) -> int:

@@ -80,7 +80,7 @@ class Acceptor:
 
     def __init__(self, log: FrameLog, types: FieldTypes, counts: Counts) -> None:
         self._log, self._types, self._counts = log, types, counts
-        self._parser = Parser()
+        self._parser = Parser(values=False)
         self._parsing = Lock()
 
     def accept(self, body: bytes, precision: str, whole: Whole) -> Accepted:
@@ -116,7 +116,7 @@ class Acceptor:
             else:
                 good = part.body
                 judged.lines += len(part.lines)
-                judged.points += sum(len(line.values) for line in part.lines)
+                judged.points += sum(len(line.shape.fields) for line in part.lines)
             if good:
                 judged.bodies.append(wrapped(good, precision))
             number += part.body.count(b"\n")
@@ -133,7 +133,7 @@ class Acceptor:
                     continue
                 good.append(part.body)
                 judged.lines += 1
-                judged.points += len(line.values)
+                judged.points += len(line.shape.fields)
             number += part.body.count(b"\n")
         return b"".join(good)
 
