@@ -42,7 +42,10 @@ class Shape(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One line that could be read. The time is in nanoseconds since 1970, UTC."""
+    """One line that could be read. The time is in nanoseconds since 1970, UTC.
+
+    Read without its values it has none, and no time but 0.
+    """
 
     head: Head
     shape: Shape

@@ -27,7 +27,7 @@ _RECENT = 8  # shapes of a measurement that a head's line is tried with
 _PART_LINES = 20_000
 _SHOWN = 1000  # characters of a rejected line
 _ROOM = 32_000_000  # bytes of memory for what is remembered, estimated by these:
-_A_HEAD, _A_TAG = 300, 120
+_A_HEAD, _A_TAG = 400, 120
 _A_FIELD, _A_LEARNT_FIELD = 600, 500
 
 # Only what is in range whatever its digits, and valid; the rest is left to the grammar.
@@ -78,20 +78,25 @@ _UNKNOWN = _Template(Shape(()))
 class _Known:
     """A head, the template that its last line had, and those of its measurement."""
 
-    __slots__ = ("head", "recent", "template")
+    __slots__ = ("alike", "head", "recent", "template")
 
     def __init__(self, head: Head, recent: list[_Template]) -> None:
         self.head = head
-        self.template = _UNKNOWN
         self.recent = recent
+        self.use(_UNKNOWN)
+
+    def use(self, template: _Template) -> None:
+        self.template = template
+        self.alike = _without_values(self.head, template)
 
 
 class Parser:
     """Reads bodies one after the other, in one thread. What it remembers is bounded.
 
     ``learn_after`` is how often a shape comes before it gets an expression; 0 is never. Without
-    ``values`` the lines have none, for who only wants to know what can be read: everything else is
-    the same, because the same expressions and the same grammar have read it.
+    ``values`` a line is only its head and its shape, for who wants to know what can be read: the
+    same expressions and the same grammar decide that, but nothing is converted, and lines that are
+    alike are one object.
     """
 
     def __init__(self, *, learn_after: int = _LEARN_AFTER, values: bool = True) -> None:
@@ -167,7 +172,7 @@ class Parser:
         for template in known.recent:
             match = template.match(text, blank)
             if match and not any(key in template.keys for key, _ in known.head.tags):
-                known.template = template
+                known.use(template)
                 line = self._taken(known, match, unit, now)
                 if line:
                     return line, match.end()
@@ -175,7 +180,9 @@ class Parser:
         grammar.check_keys(known.head, found)
         time, end = grammar.moment(text, end, unit, now)
         template = self._template(known, found)
-        values = tuple(value for _, value in found.values()) if self._takes_values else ()
+        if not self._takes_values:
+            return _without_values(known.head, template), end
+        values = tuple(value for _, value in found.values())
         return Line(known.head, template.shape, values, time), end
 
     def _taken(self, known: _Known, match: re.Match[str], unit: int, now: int) -> Line | None:
@@ -185,9 +192,9 @@ class Parser:
         time = now if stamp is None else grammar.scaled(int(stamp), unit)
         if not TIME_MIN <= time <= TIME_MAX:
             return None
-        values: tuple[Value, ...] = ()
-        if self._takes_values:
-            values = tuple(map(call, template.converters, match.groups()))
+        if not self._takes_values:
+            return known.alike
+        values = tuple(map(call, template.converters, match.groups()))
         return Line(known.head, template.shape, values, time)
 
     def _remember(self, raw: str, head: Head) -> _Known:
@@ -219,6 +226,10 @@ class Parser:
             self._templates.clear()
             self._recent.clear()
             self._room = _ROOM - size
+
+
+def _without_values(head: Head, template: _Template) -> Line:
+    return Line(head, template.shape, (), 0)
 
 
 def _end_of_head(text: str, at: int, size: int) -> int:

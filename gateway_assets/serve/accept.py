@@ -108,7 +108,10 @@ class Acceptor:
         judged = Accepted()
         conflict, unit, number = self._types.conflict, NANOSECONDS[precision], 0
         for part in self._parts(body, unit, now):
-            reasons = [conflict(line, judged.new) for line in part.lines]
+            # Lines that are alike are one object. What was no conflict is none when it comes again:
+            # a type is only ever widened.
+            distinct = {id(line): line for line in part.lines}.values()
+            reasons = [conflict(line, judged.new) for line in distinct]
             for reject in part.rejects:
                 judged.unread.add(reject)
             if part.rejects or any(reasons):

@@ -13,7 +13,15 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from gateway_assets.points import grammar, line_protocol
-from gateway_assets.points.line_protocol import Parsed, Parser, Type, Unsigned, encode
+from gateway_assets.points.line_protocol import (
+    Line,
+    Parsed,
+    Parser,
+    Shape,
+    Type,
+    Unsigned,
+    encode,
+)
 
 NOW = 1_700_000_000_123_456_789
 MAX = 2**63 - 1
@@ -609,6 +617,30 @@ def test_both_ways_of_reading_agree_on_lines_that_are_nearly_right(
     )
     assert repr(plain(by_expressions)) == repr(plain(by_grammar))
     assert by_expressions.rejects == by_grammar.rejects
+
+
+@given(st.lists(POINTS, min_size=1, max_size=3), st.lists(PIECES, max_size=9).map("".join))
+def test_without_values_the_same_lines_are_read(points: list[Any], pieces: str) -> None:
+    other = pieces.encode("utf-8", "surrogateescape")
+    body = b"".join([*(encode(*point) for point in points), other, b"\n", encode(*points[0])])
+    parser = Parser(learn_after=1, values=False)
+    for _ in range(3):
+        found = parser.parse(body, now=NOW)
+    with_values = Parser(learn_after=0).parse(body, now=NOW)
+    assert found.rejects == with_values.rejects
+    assert [alike(line) for line in found.lines] == [alike(line) for line in with_values.lines]
+    assert all(line[2:] == ((), 0) for line in found.lines)
+
+
+def alike(line: Line) -> tuple[str, tuple[tuple[str, str], ...], Shape]:
+    return line.head.measurement, line.head.tags, line.shape
+
+
+def test_without_values_lines_that_are_alike_are_one_object() -> None:
+    parser = Parser(learn_after=1, values=False)
+    body = b"m,a=1 f=1\nm,a=2 f=1 7\n" * 9
+    parser.parse(body, now=NOW)
+    assert len({id(line) for line in parser.parse(body, now=NOW).lines}) == 2
 
 
 @given(st.binary(max_size=200), st.sampled_from([1, 10**3, 10**6, 10**9]))
