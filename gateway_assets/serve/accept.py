@@ -1,6 +1,7 @@
 """A body becomes frames: parsed, checked, appended; what cannot be stored is told.
 
 It is read part by part, so that a large one is never lines all at once, and others get their turn.
+No value is converted: which lines are good, and which types their fields have, is all it takes.
 Lines that are refused do not go into the log, so whoever loads it meets none of them; they are
 noted there with their reasons instead.
 """

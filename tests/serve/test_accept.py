@@ -70,7 +70,7 @@ def both() -> Iterator[tuple[Way, Way]]:
         yield Way(Path(name) / "fast", fast, held), Way(Path(name) / "slow", slow, held)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(
     st.lists(LINES, min_size=1, max_size=4),
     st.lists(LINES | OTHER, max_size=6),
