@@ -280,7 +280,9 @@ def _statistics(parts: States, begins: Integers) -> list[npt.NDArray[Any]]:
 
 
 def _listed(column: npt.NDArray[Any], is_null: Booleans) -> list[Any]:
+    values: list[Any] = column.tolist()
+    if not is_null.any():
+        return values
     return [
-        None if is_none else value
-        for value, is_none in zip(column.tolist(), is_null.tolist(), strict=True)
+        None if is_none else value for value, is_none in zip(values, is_null.tolist(), strict=True)
     ]
