@@ -4,6 +4,8 @@ Promise: at every instant, with a crash at any instruction, every row is answere
 and its bytes are in one verified place before they leave another.
 
 ``manifest``  which file holds which rows of which day
+``hops``      the first and the last time of a table's rows, by seeks
+``days``      the days that hot rows are of, by seeks
 ``plan``      what should happen to every day of a table, and why (decides, does nothing)
 ``prepare``   what a database needs first: backup, manifest, triggers, index
 ``guard``     triggers that notice changes of rows which are archived or about to be
@@ -11,6 +13,7 @@ and its bytes are in one verified place before they leave another.
 ``export``    a day becomes a verified file, published and hidden in one transaction
 ``visible``   which rows of a hot table count, while copies of them are already archived
 ``prune``     hidden rows leave the hot table, in short paced steps
+``chunks``    where the next chunk of rows ends
 ``pace``      short transactions, pauses, a share of the processor
 ``restore``   a day comes back to the hot table
 ``swap``      archived files are replaced by others, for every reader in one step

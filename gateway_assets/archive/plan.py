@@ -8,17 +8,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from gateway_assets import clock
+from gateway_assets.archive.days import visible_days
 from gateway_assets.archive.manifest import ArchiveFile, held_days, live_days, select
-from gateway_assets.archive.visible import visible
 from gateway_assets.hot.dirty import dirty_days
-from gateway_assets.hot.sql import Fragment, quoted, sql
 from gateway_assets.hot.store import reading
 from gateway_assets.settings import Settings
 from gateway_assets.tiers.tiered import Tiered
-from gateway_assets.tiers.times import Epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +126,7 @@ def look(connection: sqlite3.Connection, table: Tiered) -> TableState:
             "day, number",
         )
         return TableState(
-            visible_days=frozenset(_visible_days(connection, table, open_files)),
+            visible_days=frozenset(visible_days(connection, table, leaving=True)),
             archived=_archived(connection, table),
             open_files=tuple(open_files),
             dirty_days=frozenset(dirty_days(connection, table.own) if table.own else ()),
@@ -219,75 +216,3 @@ def _archived(connection: sqlite3.Connection, table: Tiered) -> dict[int, int]:
         WHERE table_name = ? AND state = 'archived' GROUP BY day
     """
     return dict(connection.execute(query, (table.name,)).fetchall())
-
-
-def _visible_days(
-    connection: sqlite3.Connection, table: Tiered, open_files: list[ArchiveFile]
-) -> Iterator[int]:
-    """The days of visible rows that may leave: some index seeks a day, not a look at every row,
-    as far as an index on the time tells days apart.
-    """
-    wholly_hidden = {
-        file.day
-        for file in open_files
-        if file.state == "published"
-        and file.hidden_from == file.day_from
-        and (file.time_format, file.let_go) == (table.written.name, table.pinned_where)
-    }
-    shown = visible(connection, table)
-    if not table.written.is_exact or table.time not in table.shape.indexed:
-        query = sql(
-            "SELECT DISTINCT {day} FROM {table} WHERE {eligible} AND {shown} ORDER BY 1",
-            day=table.day_of(quoted(table.time)),
-            table=table.table,
-            eligible=table.eligible,
-            shown=shown,
-        )
-        yield from (day for (day,) in connection.execute(query).fetchall())
-        return
-    for day in _days(connection, table):
-        if day in wholly_hidden:
-            continue
-        condition, params = table.on_day(day)
-        query = sql(
-            "SELECT 1 FROM {table} WHERE {condition} AND {shown} LIMIT 1",
-            table=table.table,
-            condition=condition,
-            shown=shown,
-        )
-        if connection.execute(query, params).fetchone():
-            yield day
-
-
-def _days(connection: sqlite3.Connection, table: Tiered) -> Iterator[int]:
-    """Every UTC day that some row is of, by seeks in the index."""
-    query = sql(
-        "SELECT {time} FROM {table} WHERE {time} {beyond} ? ORDER BY {time} LIMIT 1",
-        time=table.time,
-        table=table.table,
-        beyond=Fragment(">="),
-    )
-    following = query.replace(">= ?", "> ?")
-    row = connection.execute(
-        query, (table.written.bounds(0)[0] if table.own else _LEAST,)
-    ).fetchone()
-    while row:
-        day = table.written.day(row[0])
-        if day is None:
-            if not _may_follow(table, row[0]):
-                return
-            row = connection.execute(following, row).fetchone()
-        else:
-            yield day
-            row = connection.execute(query, (table.written.bounds(day)[1],)).fetchone()
-
-
-def _may_follow(table: Tiered, value: Any) -> bool:
-    """Whether usable times may stand behind a value that is none: SQLite sorts numbers, text,
-    bytes, and text by its bytes."""
-    if isinstance(table.written, Epoch):
-        return isinstance(value, int | float | None)
-    return not isinstance(value, bytes) and (not isinstance(value, str) or value < ":")
-
-
-_LEAST = -(2**63)  # sorts before every other number and every text

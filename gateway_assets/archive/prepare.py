@@ -9,6 +9,7 @@ from gateway_assets import clock
 from gateway_assets.archive import manifest
 from gateway_assets.archive.backup import backup, check_space
 from gateway_assets.archive.guard import guard
+from gateway_assets.archive.hops import is_sought
 from gateway_assets.archive.source import Source
 from gateway_assets.archive.sweep import begin_run, set_aside_unknown
 from gateway_assets.errors import ArchiveError
@@ -69,7 +70,7 @@ def obstacle(source: Source) -> tuple[str, str]:
             f"{table.name}: deleting archived rows would fire its trigger {names}",
             f'if that is right, add triggers = "fire" to the line of {table.name}',
         )
-    indexed = table.time in shape.indexed or table.create_index
+    indexed = table.create_index or is_sought(source.connection, table)
     if not indexed and row_estimate(source.connection, table.table, SMALL_TABLE + 1) > SMALL_TABLE:
         return (
             f"{table.name} has no index on {table.time}: every day would read the whole table",

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from gateway_assets import clock
 from gateway_assets.archive import manifest
+from gateway_assets.archive.chunks import by_count, by_spans, is_spanned
 from gateway_assets.archive.facts import hashed
 from gateway_assets.archive.guard import check_guarded
 from gateway_assets.archive.known import remember
@@ -165,27 +166,8 @@ def _prune_chunk(source: Source, number: int) -> tuple[bool, Pruned]:
 
 def _boundary(source: Source, file: ArchiveFile) -> Any:
     """The raw time before which the next chunk lies; None when the rest is one chunk."""
-    table = source.table
-    params = file.hidden_from, file.hidden_until
-    query = sql(
-        "SELECT {time} FROM {table} WHERE {time} >= ? AND {time} < ? "
-        "ORDER BY {time} LIMIT 1 OFFSET ?",
-        time=table.time,
-        table=table.table,
-    )
-    row = source.connection.execute(query, (*params, source.pace.rows)).fetchone()
-    if row is None:
-        return None
-    first = source.connection.execute(query, (*params, 0)).fetchone()
-    if row != first:
-        return row[0]
-    # More rows of one moment than a chunk holds: they go together.
-    beyond = sql(
-        "SELECT min({time}) FROM {table} WHERE {time} > ? AND {time} < ?",
-        time=table.time,
-        table=table.table,
-    )
-    return source.connection.execute(beyond, (row[0], file.hidden_until)).fetchone()[0]
+    find = by_spans if is_spanned(source) else by_count
+    return find(source, file.hidden_from, file.hidden_until)
 
 
 def _still_needed(source: Source, condition: Fragment, params: tuple[Any, ...]) -> str:

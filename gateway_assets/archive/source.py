@@ -31,6 +31,7 @@ class Source:
     memory: int = 32 * 2**20  # bytes of rows held at a time
     pace: Pace = field(default_factory=Pace)
     fresh: set[int] = field(default_factory=set)  # files verified by this very run
+    span: int = 0  # of raw time in the last chunk, see ``chunks.by_spans``
     _unchecked: float = 0.0
 
     @contextmanager

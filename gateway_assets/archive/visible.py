@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 
 from gateway_assets.archive.manifest import FILES
-from gateway_assets.hot.sql import Fragment, literal, quoted
+from gateway_assets.hot.sql import Fragment, literal, quoted, sql
 from gateway_assets.tiers.catalog import has_table
 from gateway_assets.tiers.tiered import Tiered
 
@@ -35,6 +35,24 @@ def visible(connection: sqlite3.Connection, table: Tiered) -> Fragment:
         for row in connection.execute(query, (table.name,)).fetchall()
     ]
     return Fragment(" AND ".join(terms) or "1")
+
+
+def count_hidden(connection: sqlite3.Connection, table: Tiered) -> int:
+    """How many rows do not count. Only those in the range that hides any are looked at."""
+    if not has_table(connection, FILES):
+        return 0
+    query = f"""
+        SELECT min(hidden_from), max(hidden_until) FROM {FILES}
+        WHERE table_name = ? AND state = 'published' AND {_INDEXED}
+    """
+    ends = connection.execute(query, (table.name,)).fetchone()
+    hidden = sql(
+        "SELECT count(*) FROM {table} WHERE {time} >= ? AND {time} < ? AND NOT ({visible})",
+        table=table.table,
+        time=table.time,
+        visible=visible(connection, table),
+    )
+    return int(connection.execute(hidden, ends).fetchone()[0])
 
 
 def _not_hidden(

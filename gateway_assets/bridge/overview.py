@@ -5,9 +5,11 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
+from gateway_assets.archive.days import visible_days
+from gateway_assets.archive.hops import first_time, last_time
 from gateway_assets.archive.manifest import live_files
 from gateway_assets.archive.totals import of_file
-from gateway_assets.archive.visible import visible
+from gateway_assets.archive.visible import count_hidden, visible
 from gateway_assets.hot.sql import quoted, sql
 from gateway_assets.hot.store import reading
 from gateway_assets.settings import Settings
@@ -43,57 +45,41 @@ def overview_of(declared: Declared, settings: Settings) -> Overview:
 
 
 def _table_overview(connection: sqlite3.Connection, table: Tiered, settings: Settings) -> Overview:
-    query = sql(
-        "SELECT count(*) FROM {table} WHERE {visible}",
-        table=table.table,
-        visible=visible(connection, table),
-    )
-    (hot_rows,) = connection.execute(query).fetchone()
     (all_rows,) = connection.execute(
         sql("SELECT count(*) FROM {table}", table=table.table)
     ).fetchone()
-    hot_days = _hot_days(connection, table)
+    hidden_rows = count_hidden(connection, table)
+    hot_days = sorted(visible_days(connection, table, leaving=False))
     files = live_files(connection, table)
-    moments = [*_hot_ends(connection, table)]
+    moments = [*_hot_ends(connection, table, hot_days)]
     moments += [moment for file in files for moment in (file.first_time, file.last_time)]
     return Overview(
         table=table.name,
-        hot_rows=hot_rows,
+        hot_rows=all_rows - hidden_rows,
         hot_bytes=_hot_bytes(connection, table),
-        hidden_rows=all_rows - hot_rows,
+        hidden_rows=hidden_rows,
         cold_rows=sum(of_file(connection, table, file, settings.archive).rows for file in files),
         cold_bytes=sum(file.size for file in files),
         cold_files=len(files),
-        days=len(hot_days | {file.day for file in files}),
+        days=len({*hot_days, *(file.day for file in files)}),
         oldest=min(moments, default=None),
         newest=max(moments, default=None),
         about=table.about,
     )
 
 
-def _hot_days(connection: sqlite3.Connection, table: Tiered) -> set[int]:
-    """The UTC days of the visible hot rows that have a usable time."""
-    query = sql(
-        "SELECT DISTINCT {day} FROM {table} WHERE {usable} AND {visible}",
-        day=table.day_of(quoted(table.time)),
-        table=table.table,
-        usable=table.written.usable(table.time),
-        visible=visible(connection, table),
-    )
-    return {day for (day,) in connection.execute(query)}
-
-
-def _hot_ends(connection: sqlite3.Connection, table: Tiered) -> list[int]:
+def _hot_ends(connection: sqlite3.Connection, table: Tiered, days: list[int]) -> list[int]:
     """The first and the last moment of the visible hot rows, as far as the format tells them."""
-    usable = table.written.usable(table.time)
-    query = sql(
-        "SELECT min({time}), max({time}) FROM {table} WHERE {usable} AND {visible}",
-        time=table.time,
-        table=table.table,
-        usable=usable,
-        visible=visible(connection, table),
+    if not days:
+        return []
+    name = quoted(table.time)
+    counts = f"({table.written.usable(table.time)}) IS TRUE AND {visible(connection, table)}"
+    condition = f"{name} >= ? AND {name} < ? AND {counts}"
+    first, last = (table.written.bounds(day) for day in (days[0], days[-1]))
+    ends = (
+        first_time(connection, table, condition, first),
+        last_time(connection, table, condition, last),
     )
-    ends = connection.execute(query).fetchone()
     return [moment for raw in ends if (moment := table.written.moment(raw)) is not None]
 
 

@@ -30,7 +30,7 @@ class Level(NamedTuple):
         key = "PRIMARY KEY (series, time)"
         return (
             f"CREATE TABLE IF NOT EXISTS {self.table} ({columns}, {key}) WITHOUT ROWID",
-            f"CREATE INDEX IF NOT EXISTS {self.table}_by_time ON {self.table} (time)",
+            f"DROP INDEX IF EXISTS {self.table}_by_time",
         )
 
     @property
