@@ -2,8 +2,8 @@
 
 An index on the time is followed for as many rows as a chunk shall have. A table that is kept by
 another column, and then by the time, would have to be sorted for that, once for each chunk. So
-there a span of time is halved until few enough rows lie in it; each look ends after the rows of two
-chunks, and the next chunk begins with the span of the last one.
+there a span of time is halved until few enough rows lie in it, and doubled while they do; each look
+ends after the rows of two chunks, and the next chunk begins with the span of the last one.
 """
 
 from __future__ import annotations
@@ -56,9 +56,12 @@ def by_spans(source: Source, start: int, end: int) -> int | None:
     if first is None:
         return None
     first = int(first)  # a fraction is no time of this format, but may stand in the column
-    span = min(source.span * 2 or end - first, end - first)
+    rest = end - first
+    span = min(source.span or rest, rest)
     while span > 1 and _has_more(source, first, first + span):
         span //= 2
+    while span < rest and not _has_more(source, first, first + min(2 * span, rest)):
+        span = min(2 * span, rest)
     source.span = span
     return None if first + span >= end else first + span
 

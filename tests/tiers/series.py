@@ -1,7 +1,8 @@
 """A table of an application that keeps time series: rows by key and time, described elsewhere.
 
-``readings`` has a composite key and times in nanoseconds; ``series`` says what each number stands
-for; the view ``described`` shows both.
+``readings`` has a composite key and times in nanoseconds, and either an index on the time or
+statistics by which SQLite skips from series to series; ``series`` says what each number stands for;
+the view ``described`` shows both.
 """
 
 from __future__ import annotations
@@ -25,7 +26,11 @@ CREATE TABLE readings (
     series INTEGER NOT NULL, time INTEGER NOT NULL, value REAL, text TEXT,
     PRIMARY KEY (series, time)
 ) WITHOUT ROWID;
-CREATE INDEX points_time ON readings (time);
+"""
+INDEXED = "CREATE INDEX points_time ON readings (time)"
+SKIPPED = """
+ANALYZE sqlite_schema;
+INSERT INTO sqlite_stat1 VALUES ('readings', 'readings', '1000000 1000 1')
 """
 VIEW = """
 CREATE VIEW described AS
@@ -44,10 +49,10 @@ DEVICES = [("a", '{"room":"1"}', 0.5), ("b", '{"room":"2"}', None), ("c", '{"roo
 Point = tuple[int, int, float | None, str | None]
 
 
-def make_series(view: str = VIEW, readings: Iterable[Point] = ()) -> None:
+def make_series(view: str = VIEW, readings: Iterable[Point] = (), found_by: str = INDEXED) -> None:
     with closing(sqlite3.connect(APP)) as connection, connection:
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.executescript(DDL + ";" + view)
+        connection.executescript(f"{DDL};{view};{found_by}")
         connection.executemany("INSERT INTO series (device, tags, scale) VALUES (?, ?, ?)", DEVICES)
         put(connection, readings)
 

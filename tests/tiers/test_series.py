@@ -28,7 +28,17 @@ from tests.cli.test_cli import gateway as gateway  # noqa: PLC0414  the fixture
 from tests.defs.conftest import instance as instance  # noqa: PLC0414  the fixture
 from tests.defs.conftest import quietly_built
 from tests.tiers.places import APP, OLD, TODAY, answered, archive, files, ordered, patient, run
-from tests.tiers.series import DAY, DEVICES, Point, declare_series, make_series, ns, put
+from tests.tiers.series import (
+    DAY,
+    DEVICES,
+    INDEXED,
+    SKIPPED,
+    Point,
+    declare_series,
+    make_series,
+    ns,
+    put,
+)
 
 # Ends of days, neighbours by a nanosecond, and doubles that only just are integers.
 OFFSETS = st.sampled_from([0, 1, 2, 999_999_999, 3_600 * 10**9, DAY - 1])
@@ -49,8 +59,8 @@ ACTIONS = st.one_of(POINTS, st.sampled_from(["archive", "hide", "restore", "comp
 class History:
     """A loader that writes, an archiver that moves, and the rows that must then be answered."""
 
-    def __init__(self) -> None:
-        make_series()
+    def __init__(self, found_by: str) -> None:
+        make_series(found_by=found_by)
         declared = declare_series()
         self.settings = declared.model_copy(update={"data_dir": Path("data").absolute()})
         self.hot: dict[tuple[int, int], Point] = {}
@@ -103,12 +113,14 @@ def _as_stored(connection: sqlite3.Connection, point: Point) -> tuple[float | No
 
 
 @settings(max_examples=12, suppress_health_check=list(HealthCheck))
-@given(st.lists(ACTIONS, min_size=1, max_size=6))
-def test_any_history_of_a_series_is_answered_exactly(actions: list[list[Point] | str]) -> None:
+@given(st.lists(ACTIONS, min_size=1, max_size=6), st.sampled_from([INDEXED, SKIPPED]))
+def test_any_history_of_a_series_is_answered_exactly(
+    actions: list[list[Point] | str], found_by: str
+) -> None:
     folder = Path(tempfile.mkdtemp(prefix="series-"))
     try:
         with chdir(folder):
-            history = History()
+            history = History(found_by)
             for action in [*actions, "archive"]:
                 match action:
                     case "archive":
