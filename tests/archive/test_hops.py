@@ -115,12 +115,14 @@ def chunks(source: Source, start: int, end: int) -> list[int]:
             query, (start, end if bound is None else bound)
         ).fetchone()
         start = end if bound is None else bound
+        assert isinstance(start, int)
     return found
 
 
 @pytest.mark.parametrize("shape", list(SHAPES))
 def test_chunks_have_few_rows_but_for_those_of_one_moment(shape: str) -> None:
-    even = [(n % 7, at(OLD, n // 2), 0.0) for n in range(1_000)]
+    even: list[Row] = [(n % 7, at(OLD, 1 + n // 2), 0.0) for n in range(999)]
+    even.append((7, at(OLD) + 0.5, 0.0))
     heap = [(n, at(OLD, 70_000), 0.0) for n in range(500)]
     make(SHAPES[shape].format(affinity="INTEGER") + BELIEVE, "t", even + heap)
     settings = declared("epoch_s")
@@ -147,42 +149,54 @@ def test_a_day_leaves_in_chunks_and_comes_back() -> None:
     assert sorted(run("SELECT * FROM t")) == sorted(rows)
 
 
-def test_what_is_asked_of_a_large_table_looks_at_few_of_its_rows() -> None:
-    """Counted in steps of SQLite's machine, of which each row that is looked at takes several."""
+def filled(leads: int, rows: int, apart: int) -> Settings:
+    """Rows of each lead, some seconds apart."""
     make(SHAPES["without-rowid"].format(affinity="INTEGER") + BELIEVE)
     with closing(sqlite3.connect(APP)) as connection, connection:
         connection.execute("PRAGMA journal_mode=WAL")
         query = """
             WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n LIMIT 5000)
-            INSERT INTO t SELECT lead.n, ? + n.n * 60, 0 FROM n AS lead CROSS JOIN n
-            WHERE lead.n < 20
+            INSERT INTO t SELECT lead.n, ? + n.n * ?, 0 FROM n AS lead CROSS JOIN n
+            WHERE lead.n < ? AND n.n < ?
         """
-        connection.execute(query, (at(OLD),))
-        assert connection.total_changes == 100_000
-    settings = declare(time="time", time_format="epoch_s", dedup=[])
+        connection.execute(query, (at(OLD), apart, leads, rows))
+        assert connection.total_changes == leads * rows
+    return declare(time="time", time_format="epoch_s", dedup=[])
 
-    def steps(work: Callable[[Source], object]) -> int:
-        count = 0
 
-        def counted() -> None:
-            nonlocal count
-            count += 1
+def steps(settings: Settings, work: Callable[[Source], object]) -> int:
+    """Of SQLite's machine, of which each row that is looked at takes several."""
+    count = 0
 
-        with UniversalArchiver(settings)._looking("t") as source:
-            source.connection.set_progress_handler(counted, 100)
-            work(source)
-        return count * 100
+    def counted() -> None:
+        nonlocal count
+        count += 1
 
-    def days(source: Source) -> list[int]:
-        return list(visible_days(source.connection, source.table, leaving=False))
+    with UniversalArchiver(settings)._looking("t") as source:
+        source.connection.set_progress_handler(counted, 100)
+        work(source)
+    return count * 100
 
-    assert steps(days) < 10_000
-    assert steps(lambda source: by_spans(source, at(OLD), at(OLD + 1))) < 60_000
-    assert steps(lambda s: first_time(s.connection, s.table, "time >= ?", (at(OLD + 1),))) < 2_000
+
+def days(source: Source) -> list[int]:
+    return list(visible_days(source.connection, source.table, leaving=False))
+
+
+def test_of_a_large_table_few_rows_are_looked_at() -> None:
+    settings = filled(20, 5_000, 60)
+    assert steps(settings, days) < 10_000
+    assert steps(settings, lambda source: by_spans(source, at(OLD), at(OLD + 1))) < 60_000
+    condition = "time >= ?", (at(OLD + 1),)
+    assert steps(settings, lambda s: first_time(s.connection, s.table, *condition)) < 2_000
     archive(patient(settings), days=[OLD])
-    assert steps(days) < 10_000
+    assert steps(settings, days) < 10_000
     run("DROP TABLE sqlite_stat1")
-    assert steps(days) > 100_000
+    assert steps(settings, days) > 100_000
+
+
+def test_a_day_is_known_by_any_of_its_rows() -> None:
+    """Not by the first of them, for which each lead has to be asked."""
+    assert steps(filled(1_000, 50, 86_400), days) < 100_000
 
 
 @pytest.mark.parametrize("shape", list(SHAPES))
