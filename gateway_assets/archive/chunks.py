@@ -8,19 +8,20 @@ ends after the rows of two chunks, and the next chunk begins with the span of th
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
 
 from gateway_assets.archive.hops import first_time, lead
 from gateway_assets.archive.source import Source
 from gateway_assets.hot.sql import quoted, sql
+from gateway_assets.tiers.tiered import Tiered
 from gateway_assets.tiers.times import Epoch
 
 
-def is_spanned(source: Source) -> bool:
-    """Whether chunks are found by spans: the times must be whole numbers for it."""
-    written = source.table.written
-    is_whole = isinstance(written, Epoch) and not written.real
-    return is_whole and bool(lead(source.connection, source.table))
+def is_spanned(connection: sqlite3.Connection, table: Tiered) -> bool:
+    """Whether rows are found by spans: their times must be whole numbers for it."""
+    is_whole = isinstance(table.written, Epoch) and not table.written.real
+    return is_whole and bool(lead(connection, table))
 
 
 def by_count(source: Source, start: Any, end: Any) -> Any:

@@ -166,7 +166,7 @@ def _prune_chunk(source: Source, number: int) -> tuple[bool, Pruned]:
 
 def _boundary(source: Source, file: ArchiveFile) -> Any:
     """The raw time before which the next chunk lies; None when the rest is one chunk."""
-    find = by_spans if is_spanned(source) else by_count
+    find = by_spans if is_spanned(source.connection, source.table) else by_count
     return find(source, file.hidden_from, file.hidden_until)
 
 

@@ -11,6 +11,7 @@ Questions about one table:
 ``dialects``   the same as SQL for SQLite and for DuckDB, with equal meaning
 ``question``   what is asked, checked against the columns of a table
 ``lookup``     hot rows first, then no more files than needed
+``nearest``    the first hot rows by time where no index gives them
 ``answer``     rows as dicts, Arrow or pandas; where the next page begins
 
 SQL:

@@ -27,6 +27,7 @@ from gateway_assets.bridge.engine import Engine
 from gateway_assets.bridge.explain import Explained, TableUse
 from gateway_assets.bridge.failures import Failures
 from gateway_assets.bridge.index import LiveFile, Positions
+from gateway_assets.bridge.nearest import Range, nearest
 from gateway_assets.bridge.patience import patiently
 from gateway_assets.bridge.question import (
     MOST_ROWS,
@@ -156,21 +157,38 @@ class Lookups:
     def _hot_rows(
         self, connection: sqlite3.Connection, table: Tiered, bound: Bound, most: int | None
     ) -> list[Row]:
+        if most is not None:
+            for range_ in nearest(connection, table, bound):
+                rows = self._hot_rows_in(connection, table, bound, most, range_)
+                if len(rows) == most:
+                    return rows
+        return self._hot_rows_in(connection, table, bound, most, (Fragment("1"), ()))
+
+    def _hot_rows_in(
+        self,
+        connection: sqlite3.Connection,
+        table: Tiered,
+        bound: Bound,
+        most: int | None,
+        range_: Range,
+    ) -> list[Row]:
         where = SqliteDialect(finder(table)).where(bound.asked)
         order = ", ".join(
             f"{raw_name(field)}{' DESC' if falls else ''}" for field, falls in bound.order
         )
         now = set(table.fields)
         columns = (quoted(field.name) if field in now else "NULL" for field in bound.fields)
+        # The range first: of two bounds SQLite seeks by the first.
         query = sql(
-            "SELECT {columns} FROM {table} WHERE ({where}) AND {visible}",
+            "SELECT {columns} FROM {table} WHERE {range_} AND ({where}) AND {visible}",
             columns=Fragment(", ".join(columns)),
             table=table.rows,
             where=Fragment(where.text),
             visible=visible(connection, table),
+            range_=range_[0],
         )
         query += f" ORDER BY {order}" if order else ""
-        params = list(where.params)
+        params = [*range_[1], *where.params]
         if most is not None:
             query += " LIMIT ?"
             params.append(most)

@@ -89,7 +89,7 @@ def test_a_table_without_an_index_is_seen_as_one_with_it(
             archive(patient(settings))
         with UniversalArchiver(settings)._looking("t") as source:
             assert lead(source.connection, source.table) == "lead"
-            assert is_spanned(source) == (spelling == "epoch_s")
+            assert is_spanned(source.connection, source.table) == (spelling == "epoch_s")
         led = looked_at(settings)
         run(INDEX)
         with UniversalArchiver(settings)._looking("t") as source:
