@@ -154,6 +154,9 @@ CREATE VIEW points_described AS
 - SQLite finds rows by the indexes of all tables of a JOIN. With a LEFT JOIN it reads the whole
   table where one of several values of an added column is asked for. `ANALYZE` lets it read a day
   in the order of a composite key without sorting.
+- A table of more than 10,000 rows needs an index on the time, or a primary key `(a, time)` and an
+  `ANALYZE` that found many rows, at least 18, of each `a`: then SQLite goes from one `a` to the
+  next, and the table does without an index that might be as large as itself.
 """
 
 
