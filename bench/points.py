@@ -302,7 +302,7 @@ def measure_asking(rounds: int, hosts: int) -> None:
         for tier in ("hot", "cold"):
             if tier == "cold":
                 for table in ("points", "points_1m", "points_5m", "points_1h"):
-                    UniversalArchiver(settings).archive_table(table, START // DAY)
+                    UniversalArchiver(settings).archive_table(table, hot_days=0)
             with UnifiedQueryBridge(settings) as bridge:
                 for name, work in questions(hosts).items():
                     work(connection, bridge)
@@ -353,9 +353,8 @@ def measure_archive(rounds: int, hosts: int) -> None:
     del rounds
     count = 200_000 // hosts
     with filled(hosts, count) as (settings, figures):
-        for day in range(START // DAY, START // DAY + 1 + count * STEP // DAY):
-            UniversalArchiver(settings).archive_table("points", day)
-        files = list((settings.archive / "parquet" / "points").rglob("*.parquet"))
+        UniversalArchiver(settings).archive_table("points", hot_days=0)
+        files = list((settings.archive / "points").rglob("*.parquet"))
         cold = sum(file.stat().st_size for file in files)
     points = figures["points"]
     rows = [["Parquet", f"{cold / points:.2f}", ""]]
