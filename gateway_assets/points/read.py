@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -58,11 +60,17 @@ class Reader:
         newest: bool = False,
     ) -> Points:
         """Points in ``[start, end)``; with a limit the first, or newest, of each series."""
-        if self._is_cold("points", start, end):
-            rows = self._cold_points(series, start, end, limit, newest)
-        else:
-            rows = self._hot_points(series, start, end, limit, newest)
-        return _points(rows)
+        if not self._is_cold("points", start, end):
+            return _points(self._hot_points(series, start, end, limit, newest))
+        if limit is None or not newest:
+            return _points(self._cold_points(series, start, end, limit, newest))
+        # Whatever has enough points since the last archived day needs none of the archive.
+        begin = (max(archived_days(self.connection, "points")) + 1) * DAY
+        rows = self._hot_points(series, max(start, begin), end, limit, newest)
+        counts = Counter(row[0] for row in rows)
+        rest = [number for number in series if counts[number] < limit]
+        rows = [row for row in rows if counts[row[0]] == limit]
+        return _points(_sorted(rows + self._cold_points(rest, start, end, limit, newest)))
 
     def rolled_up(self, level: Level, series: Sequence[int], start: int, end: int) -> States:
         """The buckets of a level that begin in ``[start, end)``."""
@@ -119,7 +127,7 @@ class Reader:
 
     def _hot_points(
         self, series: Sequence[int], start: int, end: int, limit: int | None, newest: bool
-    ) -> list[tuple[object, ...]]:
+    ) -> list[tuple[Any, ...]]:
         names = ", ".join(f"points.{name}" for name in _NAMES)
         if limit is None:
             query = f"""
@@ -137,17 +145,17 @@ class Reader:
             for number in sorted(series)
             for row in self.connection.execute(query, (number, start, end, limit)).fetchall()
         ]
-        return sorted(found, key=lambda row: row[:2]) if newest else found
+        return _sorted(found) if newest else found
 
     def _cold_points(
         self, series: Sequence[int], start: int, end: int, limit: int | None, newest: bool
-    ) -> list[tuple[object, ...]]:
+    ) -> list[tuple[Any, ...]]:
         if limit is None:
             found = self._bridge.query(
                 "points", _range(series, start, end), order=("series", "time"), columns=_NAMES
             )
             return _tuples(found.arrow())
-        rows: list[tuple[object, ...]] = []
+        rows: list[tuple[Any, ...]] = []
         for number in sorted(series):
             found = self._bridge.query(
                 "points",
@@ -167,8 +175,12 @@ def _range(series: Sequence[int], start: int, end: int) -> Condition:
     )
 
 
-def _tuples(found: pa.Table) -> list[tuple[object, ...]]:
+def _tuples(found: pa.Table) -> list[tuple[Any, ...]]:
     return list(zip(*(found[name].to_pylist() for name in _NAMES), strict=True))
+
+
+def _sorted(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return sorted(rows, key=itemgetter(0, 1))
 
 
 def _points(rows: Sequence[Sequence[object]]) -> Points:

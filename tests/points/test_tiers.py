@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
+from unittest import mock
 
 import pytest
 
@@ -99,6 +100,35 @@ def test_points_come_late_twice_and_corrected(settings: Settings, seed: int) -> 
             for begin, value in zip(one.times, one.values, strict=True)
         }
         assert found == pytest.approx(sums)
+    log.close()
+
+
+def test_the_newest_points_of_both_tiers(settings: Settings) -> None:
+    log = open_log(settings.frames / "test")
+    truth = {
+        **{("fresh", FIRST * DAY + n * 12 * HOUR): float(n) for n in range(24)},
+        **{("old", FIRST * DAY + n * HOUR): float(n) for n in range(30)},
+        ("seldom", FIRST * DAY): 1.0,
+        ("seldom", (TODAY - 1) * DAY): 2.0,
+    }
+    append(log, truth)
+    query = TimeSeriesQuery(start=FIRST * DAY, end=TODAY * DAY, order="-time", limit=2)
+    with (
+        open_points(settings.points_database) as connection,
+        UnifiedQueryBridge(settings) as bridge,
+    ):
+        Loader(connection, settings).load()
+        refresh(connection, settings)
+        UniversalArchiver(settings).archive_all(TABLES)
+        with mock.patch.object(bridge, "query", wraps=bridge.query) as archived:
+            found = {
+                one.series.device: list(zip(one.times, one.values, strict=True))
+                for one in answer(connection, bridge, query)
+            }
+    for name in ("fresh", "old", "seldom"):
+        own = sorted((moment, value) for (of, moment), value in truth.items() if of == name)
+        assert found[name] == own[:-3:-1]
+    assert archived.call_count == 2, "the archive is asked for those that have too few hot points"
     log.close()
 
 
