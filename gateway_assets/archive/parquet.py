@@ -1,8 +1,9 @@
 """Batches of rows as Parquet and back, one row group each.
 
 Encodings after https://parquet.apache.org/docs/file-format/data-pages/encodings/, ZSTD level 3:
-what repeats goes into a dictionary, numbers and times are kept as deltas, other text with its
-lengths as deltas. Every field carries its field id.
+text that repeats goes into a dictionary, other text is kept with its lengths as deltas; whole
+numbers and times as deltas and others byte by byte, unless a dictionary makes the first batch
+smaller. Every field carries its field id.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from gateway_assets.archive.rows import arrow_schema
 from gateway_assets.errors import ArchiveDamaged
 from gateway_assets.tiers.fields import Field
 
+_ZSTD: dict[str, Any] = {"compression": "zstd", "compression_level": 3}
 LONG_TEXT = 64  # bytes; statistics over longer texts prune nothing and would fill the footer
 
 
@@ -35,10 +37,9 @@ def write_parquet(
     with pq.ParquetWriter(
         file,
         schema,
-        compression="zstd",
-        compression_level=3,
         store_schema=False,
         write_page_checksum=True,
+        **_ZSTD,
         **_encodings(schema, sample),
     ) as writer:
         for batch in chain(sample, waiting):
@@ -106,16 +107,12 @@ def _encodings(schema: pa.Schema, sample: Sequence[pa.RecordBatch]) -> dict[str,
         is_safe = not is_text or is_repeated or not field.nullable
         if is_safe and (not is_text or column.nbytes / max(len(column), 1) <= LONG_TEXT):
             statistics.append(field.name)
-        if pa.types.is_timestamp(kind) or pa.types.is_int64(kind):
-            if distinct * 10 <= values:
+        if pa.types.is_timestamp(kind) or pa.types.is_int64(kind) or pa.types.is_floating(kind):
+            split = "BYTE_STREAM_SPLIT" if pa.types.is_floating(kind) else "DELTA_BINARY_PACKED"
+            if distinct * 10 <= values * 9 and _is_smaller_as_dictionary(column, split):
                 dictionary.append(field.name)
             else:
-                others[field.name] = "DELTA_BINARY_PACKED"
-        elif pa.types.is_floating(kind):
-            if distinct * 10 <= values * 9:
-                dictionary.append(field.name)
-            else:
-                others[field.name] = "BYTE_STREAM_SPLIT"
+                others[field.name] = split
         elif is_repeated:
             dictionary.append(field.name)
         else:
@@ -125,3 +122,12 @@ def _encodings(schema: pa.Schema, sample: Sequence[pa.RecordBatch]) -> dict[str,
         "column_encoding": others,
         "write_statistics": statistics,
     }
+
+
+def _is_smaller_as_dictionary(column: pa.Array, encoding: str) -> bool:
+    def size(**how: Any) -> int:
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.table({"c": column}), sink, **_ZSTD, **how)
+        return int(sink.tell())
+
+    return size() <= size(use_dictionary=False, column_encoding={"c": encoding})
