@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-RANDOM_KILLS = 100  # of each seed
+RANDOM_KILLS = 60  # of each seed
 KILLS = 8  # of each work
 
 
@@ -33,7 +33,7 @@ def campaign(*arguments: object, seconds: float) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("seed", range(1, 6))
-def test_five_hundred_kills_at_random_moments(seed: int) -> None:
+def test_kills_at_random_moments(seed: int) -> None:
     found = campaign(seed, RANDOM_KILLS, seconds=600)
     assert found["kills"] >= RANDOM_KILLS
     assert found["reads"] >= RANDOM_KILLS
