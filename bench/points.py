@@ -6,7 +6,7 @@
     ask      last values, one series of a day in five minutes, 500 series in hours; hot and cold
     archive  bytes a point in Parquet, and in InfluxDB's files
     late     what one late point costs with a day, a year and five years behind it
-    year     a year of a hundred series, a point each 5 minutes: loaded, rolled up, archived, asked
+    year     a year of a hundred series, a point each 15 minutes: loaded, rolled up, archived, asked
 
 The data are those of ``made_points``: lines of ten fields, each field of a line a point. influxd
 syncs its log before it answers (its default), PostgreSQL commits each batch (its default), and
@@ -416,7 +416,7 @@ def measure_year(rounds: int, hosts: int) -> None:
     days, few = 365, 10
     begin = START - days * DAY
     with (
-        filled(few, days * 288, begin, 5 * MINUTE) as (settings, figures),
+        filled(few, days * 96, begin, 15 * MINUTE) as (settings, figures),
         open_points(settings.points_database) as connection,
     ):
         rows = [["load", figures["seconds"]]]
@@ -434,7 +434,7 @@ def measure_year(rounds: int, hosts: int) -> None:
             for name, bucket, start in (
                 ("one series, a year by days", DAY, begin),
                 ("one series, a month by hours", HOUR, START - 30 * DAY),
-                ("one series, a day in 5 min", 5 * MINUTE, START - 200 * DAY),
+                ("one series, a day in 15 min", 15 * MINUTE, START - 200 * DAY),
             ):
                 query = TimeSeriesQuery(
                     measurement="cpu",
