@@ -10,21 +10,23 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from gateway_assets.alarms import actions
-from gateway_assets.alarms.history import Moved
+from gateway_assets.alarms.history import Moved, has_row
 from gateway_assets.alarms.machine import advance, expire_shelf, silence
 from gateway_assets.alarms.pairs import Pairs
 from gateway_assets.alarms.record import record
 from gateway_assets.alarms.rule import Op, Rule
 from gateway_assets.alarms.samples import MOST, after, at
 from gateway_assets.alarms.scope import Place, Scoped, Series
-from gateway_assets.alarms.state import Late, Sample, State, Step, Suppression
+from gateway_assets.alarms.state import Late, Reason, Sample, State, Step, Suppression
 from gateway_assets.alarms.store import (
     Key,
     Known,
@@ -206,7 +208,8 @@ class Engine:
                 key = Key(one.rule.id, series.key)
                 before = known[key].state if key in known else State()
                 late += self._too_late(key, series, mark, before)
-                step = advance(one.rule, before, _later(found, seen[one.rule.id]))
+                later = _later(found, seen[one.rule.id])
+                step = _led(session, key, before, partial(advance, one.rule, samples=later))
                 if step.state != before or key not in known:
                     moved.append(self._moved(key, one, series, before, step))
                 steps += len(step.transitions)
@@ -251,7 +254,7 @@ class Engine:
             moved = []
             for key in keys:
                 one, before = self._pairs.rules[key.rule], known[key].state
-                first = silence(one.rule, before, heard)
+                first = _led(session, key, before, partial(silence, one.rule, now=heard))
                 last = expire_shelf(one.rule, first.state, now)
                 step = Step(last.state, first.transitions + last.transitions)
                 moved.append(self._moved(key, one, self._pairs.by_key[key.series], before, step))
@@ -260,6 +263,20 @@ class Engine:
 
 
 _NOWHERE = Place(None, None, None, None)
+
+
+def _led(session: Session, key: Key, before: State, lead: Callable[..., Step]) -> Step:
+    """Where a state is led to. What opens an alarm again whose row was archived opens a new one:
+    nobody would see it otherwise.
+    """
+    step = lead(state=before)
+    reopened = any(
+        one.reason == Reason.REOPENED and one.occurrence == before.occurrence
+        for one in step.transitions
+    )
+    if reopened and not has_row(session, key, before.occurrence):
+        return lead(state=replace(before, last_resolved=None))
+    return step
 
 
 def _seen(one: Scoped, known: Known | None) -> int:

@@ -75,6 +75,14 @@ def write_history(session: Session, moved: Sequence[Moved]) -> dict[tuple[Key, i
     return rows
 
 
+def has_row(session: Session, key: Key, occurrence: int) -> bool:
+    """Whether an occurrence has a row: in SQLite those that were archived have gone."""
+    query = select(Alert.id).where(
+        Alert.rule_id == key.rule, Alert.series == key.series, Alert.occurrence == occurrence
+    )
+    return session.scalars(query).first() is not None
+
+
 def moment(nanoseconds: int) -> datetime:
     """To the microsecond."""
     return _EPOCH + timedelta(microseconds=nanoseconds // 1_000)

@@ -20,6 +20,7 @@ from gateway_assets.alarms.samples import MOST
 from gateway_assets.alarms.scope import machine_rule, series_after
 from gateway_assets.alarms.simulate import simulate
 from gateway_assets.alarms.store import read_states
+from gateway_assets.archive.engine import UniversalArchiver
 from gateway_assets.cli.alarms import acknowledging, operate_each
 from gateway_assets.errors import UsageError
 from gateway_assets.registry.alerts import AlertRule, LateSample
@@ -538,3 +539,22 @@ def test_a_history_that_was_archived_is_not_written_again(plant: Plant) -> None:
     assert plant.alerts() == []
     plant.feed("plc-1", [(200, 99.0)])
     assert [one.occurrence for one in plant.alerts()] == [2]
+
+
+def test_what_opens_again_after_its_row_was_archived_is_a_new_alarm(plant: Plant) -> None:
+    if plant.settings.registry_url.startswith("postgresql"):
+        pytest.skip("PostgreSQL keeps its rows")
+    plant.rule(cooldown_duration=600_000, max_gap=60_000, no_data=NoData.ALARM)
+    plant.channel()
+    for device in ("plc-1", "plc-2"):
+        plant.feed(device, HOT + COLD)
+    plant.run(10)
+    for alert in plant.alerts():
+        acknowledge(plant.registry, plant.settings, alert.id, ANN, "seen")
+    settings = plant.settings.model_copy(update={"archive_grace_hours": 0})
+    assert UniversalArchiver(settings).archive_table("alert_history").rows == 2
+    assert plant.alerts() == []
+    plant.feed("plc-1", [(20, 95.0)])  # a sample opens one of them, silence the other
+    plant.run(400)
+    assert [(one.occurrence, one.status) for one in plant.alerts()] == [(2, AlertStatus.ACTIVE)] * 2
+    assert plant.notices().count("FIRING") == 4
