@@ -87,7 +87,7 @@ def _alerts(settings: Settings) -> TableLine:
         "fired_at",
         settings.alerts_hot_days,
         "A time that an alert rule was in alarm.",
-        where="status = 'RESOLVED' AND (acknowledged_at IS NOT NULL OR NOT cleared_unack)",
+        where="status = 'RESOLVED' AND NOT cleared_unack",
     )
 
 
